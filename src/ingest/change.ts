@@ -1,0 +1,72 @@
+/**
+ * What a source's record means: the vocabulary between decode and apply.
+ */
+import type { Literal } from '../model/model.ts'
+
+/** A place in a partitioned log. `offset` is the record's own. */
+export type Position = { readonly topic: string; readonly partition: number; readonly offset: bigint }
+
+/**
+ * Orders the changes of one key: the later tuple wins, an equal one is a duplicate. `epoch` is the source's (partition's) epoch.
+ * - Debezium: major = lsn, minor = 1; an initial snapshot read has minor = 0, so it loses ties against the stream.
+ * - declared version, or event time (microseconds): major = that, minor = offset.
+ * - neither: major = offset, minor = 0.
+ * `incremental`: an incremental-snapshot read, which has no version: it wins by offset over what came earlier from the same
+ * partition, and the row keeps its version.
+ */
+export type Version =
+  | { readonly kind: 'ordered'; readonly epoch: number; readonly major: bigint; readonly minor: bigint }
+  | { readonly kind: 'incremental'; readonly epoch: number }
+
+/** A column's value in JSON form: bigint-exact numbers as text, DateTime as ISO UTC, list columns as arrays, JSON columns as JSON text. */
+export type CellValue = Literal | readonly Literal[] | { readonly json: string }
+
+/**
+ * One create, update or delete of one row. `row` holds key columns always; on `delete` nothing else is needed.
+ * `absent`: columns whose value the record does not carry (PATCH, Debezium's unavailable placeholder): the stored value stays.
+ * `raw`: source text of enum values that no declared value takes, by column.
+ */
+export type Change = {
+  readonly entity: string
+  readonly op: 'upsert' | 'delete'
+  readonly row: Readonly<Record<string, CellValue>>
+  readonly absent: readonly string[]
+  readonly raw?: Readonly<Record<string, string>>
+  readonly version: Version
+  /** ISO 8601 UTC. */
+  readonly eventTime: string | null
+  /** A live change of a source whose order is its log's: an older one with a later event time means the source was restored. */
+  readonly live: boolean
+  readonly position: Position
+}
+
+/** An entity whose rows are the elements of an array in a record: all rows of one record, replacing those it had before. */
+export type ReplaceSet = {
+  readonly entity: string
+  /** The key columns that come from the record itself rather than the element. */
+  readonly parent: Readonly<Record<string, CellValue>>
+  readonly rows: readonly Change[]
+  readonly version: Version
+  readonly eventTime: string | null
+  readonly position: Position
+}
+
+/** A record that could not be decoded or applied. Key and value are the record's bytes, untouched. */
+export type BadRecord = { readonly record: LogRecord; readonly entity: string | null; readonly reason: string }
+
+/** A record as a log carries it. `timestamp`: milliseconds since 1970, as the log stamped it. */
+export type LogRecord = {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  readonly timestamp: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>
+}
+
+/** What a record came to. `skipped` counts by reason: tombstone, heartbeat, other event type, … */
+export type Decoded =
+  | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sets: readonly ReplaceSet[] }
+  | { readonly kind: 'skipped'; readonly reason: string }
+  | { readonly kind: 'bad'; readonly entity: string | null; readonly reason: string }
