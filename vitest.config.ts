@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+import closingLine from './test/support/closing-line.ts'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/bench/peers/**'],
+    globalSetup: ['test/support/global-setup.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    reporters: ['default', closingLine],
+  },
+})
