@@ -1,0 +1,57 @@
+/**
+ * The port between a partitioned log (Kafka, or the built-in journal) and the applier. A source reads; where it reads from is not its
+ * own to say: the positions in Postgres say that, because they move in the same transaction as the rows.
+ *
+ * What a source promises the sink:
+ * - Of each partition, batches arrive one at a time, each starting where the last one ended (`from` = previous `to`, the first one at
+ *   the position that `assigned` answered). A fetch that starts anywhere else is dropped and asked for again.
+ * - `to` is the offset after the batch, past control, aborted and compacted records too, so `to - from` may exceed the records
+ *   and `records` may be empty.
+ * - Nothing is delivered of a partition that is not assigned, is stuck, or whose position is not known.
+ * - A partition whose position lies outside its log is stuck: said so by `stuck`, never read from anywhere else instead.
+ *
+ * What the sink promises: `deliver` settles when it can take more, which may be before the batch is applied (so awaiting it is the
+ * back-pressure); when it rejects, the same batch comes again. Batches are applied in order with a compare-and-set on the position.
+ */
+import type { LogRecord, Position } from './change.ts'
+
+export type Partition = { readonly topic: string; readonly partition: number }
+
+/** `start`: the first offset that the log still has. `end`: the offset after its last committed record. */
+export type Extent = Partition & { readonly start: bigint; readonly end: bigint }
+
+export type Batch = Partition & {
+  readonly from: bigint
+  readonly to: bigint
+  readonly records: readonly LogRecord[]
+}
+
+export type Sink = {
+  /**
+   * From now on exactly these partitions are this process's; called again with the whole set whenever it changes. Drops what is
+   * buffered of all partitions, waits for what is already in a transaction, creates missing positions at the log's start, and answers
+   * with each partition's next offset.
+   */
+  assigned(extents: readonly Extent[]): Promise<readonly Position[]>
+  deliver(batch: Batch): Promise<void>
+  /** The partition stops here until somebody acts: store the reason where operators see it. */
+  stuck(partition: Partition, reason: string): Promise<void>
+}
+
+export type LogSource = {
+  readonly kind: 'kafka' | 'journal'
+  /** Resolves at once; a broker that is away or a topic that doesn't exist yet is waited for, for ever. */
+  start(sink: Sink): Promise<void>
+  /** Continue from these offsets: the next batch of each partition starts exactly there. For a lost compare-and-set. */
+  rewind(positions: readonly Position[]): void
+  /**
+   * Asks the log itself, now, for every partition of every topic that exists (an unknown topic is left out).
+   * Throws when the log can't be asked.
+   */
+  extents(): Promise<readonly Extent[]>
+  /** Ends every delivery, fetch and connection; a `deliver` in flight is not waited for. */
+  stop(): Promise<void>
+}
+
+/** `orders-2`: how a partition is named in logs, and as a key of maps. */
+export const partitionName = (at: Partition): string => `${at.topic}-${at.partition}`
