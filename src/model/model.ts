@@ -6,7 +6,17 @@
 /** Where a thing is declared. `line` and `column` count from 1. */
 export type Place = { readonly file: string; readonly line: number; readonly column: number }
 
-export type ScalarName = 'ID' | 'String' | 'Int' | 'Long' | 'Float' | 'Boolean' | 'Decimal' | 'DateTime' | 'Date' | 'JSON'
+export type ScalarName =
+  | 'ID'
+  | 'String'
+  | 'Int'
+  | 'Long'
+  | 'Float'
+  | 'Boolean'
+  | 'Decimal'
+  | 'DateTime'
+  | 'Date'
+  | 'JSON'
 
 /** The type of one value. `scale`: a Decimal's declared digits after the point; absent, trailing zeros are trimmed. */
 export type ValueType =
@@ -58,7 +68,16 @@ export type Column = {
   readonly encoding: Encoding
   readonly place: Place
 }
-export type Encoding = 'AUTO' | 'SECONDS' | 'MILLIS' | 'MICROS' | 'NANOS' | 'DAYS' | 'ISO8601' | 'DECIMAL_BYTES' | 'JSON_TEXT'
+export type Encoding =
+  | 'AUTO'
+  | 'SECONDS'
+  | 'MILLIS'
+  | 'MICROS'
+  | 'NANOS'
+  | 'DAYS'
+  | 'ISO8601'
+  | 'DECIMAL_BYTES'
+  | 'JSON_TEXT'
 
 /** My `from` columns equal the target's `to` columns, pairwise, and the tenants are equal where both sides have one. */
 export type Join = {

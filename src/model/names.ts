@@ -13,7 +13,9 @@ export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`
 /** A Postgres text literal, quoted. NUL is refused: Postgres text can't hold it. */
 export const quote = (text: string): string => {
   if (text.includes('\0')) throw new Error('a NUL character can not stand in SQL text')
-  return text.includes('\\') ? ` E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'` : `'${text.replaceAll("'", "''")}'`
+  return text.includes('\\')
+    ? ` E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+    : `'${text.replaceAll("'", "''")}'`
 }
 
 /** The entity's table, quoted: `"sales"."order_line"`. */

@@ -1,0 +1,21 @@
+/**
+ * Keys as the dirty log carries them: a JSON array of the key's values. Equal keys have equal bytes, since numbers, texts and (in
+ * a UTC session) instants have one jsonb form each.
+ */
+import type { Column } from './model.ts'
+import { columnSqlType } from './names.ts'
+
+export type KeyColumn = Pick<Column, 'name' | 'type' | 'list'>
+
+/** `jsonb_build_array(a, b)` of columns already written as SQL. */
+export const keyArray = (columns: readonly string[]): string => `jsonb_build_array(${columns.join(', ')})`
+
+/** The i-th value of the key `k`, in the column's own type. */
+export const keyValue = (key: string, index: number, column: KeyColumn): string =>
+  `(${key}->>${index})::${columnSqlType(column)}`
+
+/** Shards of the key space. Fixed: an entry written under one count must be found under the same. */
+export const SHARDS = 16
+
+/** Which shard a key belongs to. */
+export const shardOf = (key: string): string => `(hashtext((${key})::text) & 2147483647) % ${SHARDS}`

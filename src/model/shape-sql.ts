@@ -1,0 +1,204 @@
+/**
+ * The fields of a view or part as SQL over one row.
+ *
+ * A shape is read in two layers: `base` selects every field that comes from tables, under its name in lower case, and each @expr
+ * is a lateral over those names, so that its SQL stands verbatim. A row in which a non-null field is null (something promised has
+ * not arrived) is withheld: `complete` says so, `incomplete` says that something inside was.
+ */
+import { aggregateLaterals } from './aggregate-sql.ts'
+import { answerListSql, answerSql, objectSql } from './answer-sql.ts'
+import { listLateral } from './list-sql.ts'
+import type { Field, Part, ValueType } from './model.ts'
+import { ident, quote, valueSqlType } from './names.ts'
+import type { Reach } from './reach-sql.ts'
+import { type Compilation, columnOf, type RowScope } from './row-scope.ts'
+
+export type Shape = {
+  /** `sql as "name"` of the base layer. */
+  readonly select: readonly string[]
+  /** Laterals of the outer layer, in order of their inputs. */
+  readonly exprs: readonly string[]
+  /** Conditions over the outer layer under which the row is whole. Empty: always. */
+  readonly complete: readonly string[]
+  /** A boolean over the outer layer: something inside was withheld. */
+  readonly incomplete: string
+  readonly outputs: readonly Output[]
+}
+/** A field in the outer layer: `sql` names it there. `json`: already jsonb in answer form. */
+export type Output = {
+  readonly field: Field
+  readonly sql: string
+  readonly sqlType: string
+  answer(sql: string): string
+}
+type Base = {
+  readonly sql: string
+  readonly sqlType: string
+  readonly answer: (sql: string) => string
+  readonly sure?: boolean
+}
+
+const asIs = (sql: string): string => sql
+export const outputName = (field: string): string => ident(field.toLowerCase())
+
+/** `members`: in a grouped view, opens the rows of the group as a subquery's start. */
+export const compileShape = (
+  compilation: Compilation,
+  fields: readonly Field[],
+  row: RowScope,
+  from: string[],
+  members?: () => Reach,
+): Shape => {
+  const flags: string[] = []
+  const bases = new Map<string, Base>()
+  for (const [field, sql] of aggregateLaterals(compilation, fields, row, from, members)) {
+    const scale = scaleOf(compilation, field, row)
+    bases.set(field.name, {
+      sql,
+      sqlType: valueSqlType(scalarOf(field)),
+      answer: (x) => answerSql(x, scalarOf(field), scale),
+    })
+  }
+  for (const field of fields) {
+    const base = baseOf(compilation, field, row, from, flags)
+    if (base) bases.set(field.name, base)
+  }
+
+  const select = [...bases].map(([name, base]) => `${base.sql} as ${outputName(name)}`)
+  flags.forEach((flag, i) => {
+    select.push(`${flag} as "_incomplete${i}"`)
+  })
+  const exprs = inOrder(fields).map(
+    ({ field, sql }) =>
+      `cross join lateral (select (${sql}\n)::${valueSqlType(scalarOf(field))} as ${outputName(field.name)}) ${compilation.alias()}`,
+  )
+  return {
+    select,
+    exprs,
+    complete: fields
+      .filter((field) => field.nonNull && !bases.get(field.name)?.sure)
+      .map((field) => `${outputName(field.name)} is not null`),
+    incomplete: flags.length ? flags.map((_, i) => `coalesce("_incomplete${i}", false)`).join(' or ') : 'false',
+    outputs: fields.map((field) => {
+      const base = bases.get(field.name)
+      const type = base?.sqlType ?? valueSqlType(scalarOf(field))
+      const answer =
+        base?.answer ?? ((sql: string) => answerSql(sql, scalarOf(field), scaleOf(compilation, field, row)))
+      return { field, sql: outputName(field.name), sqlType: type, answer }
+    }),
+  }
+}
+
+/** The shape's object in answer form, over its outer layer. */
+export const shapeObject = (shape: Shape): string =>
+  objectSql(shape.outputs.map(({ field, sql, answer }) => [field.name, answer(sql)] as const))
+
+const scalarOf = (field: Field): ValueType => {
+  if (field.type.kind === 'part') throw new Error(`${field.name} is a part, not a scalar`)
+  return field.type
+}
+
+const baseOf = (
+  compilation: Compilation,
+  field: Field,
+  row: RowScope,
+  from: string[],
+  flags: string[],
+): Base | null => {
+  const { value } = field
+  switch (value.kind) {
+    case 'aggregate':
+    case 'expr':
+      return null
+    case 'path': {
+      const owner = row.walk(value.joins)
+      const { sql, type, list } = owner.column(value.column)
+      const column = columnOf(owner.entity, value.column)
+      const scale = type.kind === 'scalar' ? type.scale : undefined
+      return {
+        sql: value.bucket ? bucketSql(sql, value.bucket) : sql,
+        sqlType: valueSqlType(type) + (list ? '[]' : ''),
+        answer: (x) => (list ? answerListSql(x, type, scale) : answerSql(x, type, scale)),
+        sure: value.joins.length === 0 && column.nonNull,
+      }
+    }
+    case 'part': {
+      const target = row.walk(value.joins)
+      const lateral = partLateral(compilation, partOf(compilation, value.part), target)
+      const alias = compilation.alias()
+      from.push(`left join lateral (${lateral.sql}) ${alias} on true`)
+      if (lateral.withholds) flags.push(`(${target.exists()} and ${alias}.e is null or ${alias}.incomplete)`)
+      else flags.push(`${alias}.incomplete`)
+      return { sql: `${alias}.e`, sqlType: 'jsonb', answer: asIs }
+    }
+    case 'list':
+    case 'first': {
+      const lateral = listLateral(compilation, value, row, compileShape)
+      const alias = compilation.alias()
+      from.push(`left join lateral (${lateral.sql}) ${alias} on true`)
+      if (lateral.incomplete) flags.push(`${alias}.incomplete`)
+      const scale = scaleOf(compilation, field, row)
+      const json = value.kind === 'list' || value.part !== undefined
+      return {
+        sql: value.kind === 'list' ? `coalesce(${alias}.v, '[]')` : `${alias}.v`,
+        sqlType: json ? 'jsonb' : valueSqlType(scalarOf(field)),
+        answer: json ? asIs : (x) => answerSql(x, scalarOf(field), scale),
+        sure: value.kind === 'list',
+      }
+    }
+  }
+}
+
+const partLateral = (compilation: Compilation, part: Part, target: RowScope): { sql: string; withholds: boolean } => {
+  const from: string[] = []
+  const shape = compileShape(compilation, part.fields, target.within(from), from)
+  const base = `select ${shape.select.join(', ')} from (values (1)) one ${from.join(' ')} where ${target.exists()}`
+  const where = shape.complete.length ? ` where ${shape.complete.join(' and ')}` : ''
+  return {
+    sql: `select ${shapeObject(shape)} as e, ${shape.incomplete} as incomplete from (${base}) b ${shape.exprs.join(' ')}${where}`,
+    withholds: shape.complete.length > 0,
+  }
+}
+
+export const partOf = (compilation: Compilation, name: string): Part => {
+  const part = compilation.model.parts.get(name)
+  if (!part) throw new Error(`no part ${name}`)
+  return part
+}
+
+const bucketSql = (sql: string, bucket: { by: string; zone: string }): string =>
+  `date_trunc(${quote(bucket.by.toLowerCase())}, ${sql}, ${quote(bucket.zone)})`
+
+/** Digits after the point that a Decimal field always shows: its column's; an average's is that + 4, at least 6. */
+export const scaleOf = (compilation: Compilation, field: Field, row: RowScope): number | undefined => {
+  const { value } = field
+  if (value.kind === 'expr' || value.kind === 'part' || !value.column) {
+    return field.type.kind === 'scalar' ? field.type.scale : undefined
+  }
+  const column = columnAt(compilation, row, [...value.joins], value.column)
+  const scale = column.type.kind === 'scalar' ? column.type.scale : undefined
+  return value.kind === 'aggregate' && value.fn === 'avg' ? Math.max(6, (scale ?? 0) + 4) : scale
+}
+
+const columnAt = (compilation: Compilation, row: RowScope, joins: string[], column: string) => {
+  let entity = row.entity
+  for (const name of joins) {
+    const join = entity.joins.find((candidate) => candidate.name === name)
+    entity = compilation.model.entities.get(join!.target)!
+  }
+  return columnOf(entity, column)
+}
+
+/** @expr fields after those they read. The checker has refused cycles. */
+const inOrder = (fields: readonly Field[]): { field: Field; sql: string }[] => {
+  const ordered: { field: Field; sql: string }[] = []
+  const placed = new Set<string>()
+  const place = (field: Field): void => {
+    if (field.value.kind !== 'expr' || placed.has(field.name)) return
+    placed.add(field.name)
+    for (const input of field.value.inputs) place(fields.find(({ name }) => name === input)!)
+    ordered.push({ field, sql: field.value.sql })
+  }
+  fields.forEach(place)
+  return ordered
+}

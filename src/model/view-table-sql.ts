@@ -1,0 +1,57 @@
+/** A view's table, and the one statement that writes it. */
+import { keyArray } from './key-sql.ts'
+import { collation, ident } from './names.ts'
+
+export type TableColumn = { readonly name: string; readonly sqlType: string }
+
+export const tableDdl = (table: {
+  readonly name: string
+  readonly columns: readonly TableColumn[]
+  readonly generated: readonly string[]
+  readonly tenanted: boolean
+  readonly key: readonly string[]
+}): string =>
+  `create table ${table.name} (${[
+    ...table.columns.map(({ name, sqlType }) => `${ident(name)} ${sqlType}${collation(sqlType)}`),
+    `_tenant text collate "C"${table.tenanted ? ' not null' : ''}`,
+    '_version bigint not null',
+    '_incomplete boolean not null',
+    ...table.generated,
+    `primary key (${table.key.map(ident).join(', ')})`,
+  ].join(', ')})`
+
+/**
+ * Rows that differ are written, rows that are no longer there go, rows that are the same are left alone. `keys` yields k0, k1, …
+ * typed as the table's key; `fresh` yields `columns`. A row's version comes from one sequence and only its owner writes it, so it
+ * never goes back (C6). Returns the rows that changed.
+ */
+export const writeSql = (parts: {
+  readonly table: string
+  readonly columns: readonly string[]
+  readonly key: readonly string[]
+  readonly keys: string
+  readonly fresh: string
+}): string => {
+  const columns = parts.columns.map(ident)
+  const key = parts.key.map(ident)
+  const mutable = columns.filter((column) => !key.includes(column))
+  const list = (alias: string, names: readonly string[]) => names.map((name) => `${alias}.${name}`).join(', ')
+  const onKey = (alias: string) => key.map((column, i) => `${alias}.${column} = k.k${i}`).join(' and ')
+  const changed = (gone: boolean) =>
+    `${keyArray(key.map((column) => `t.${column}`))} as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
+  return `with keys as materialized (${parts.keys}),
+stamp as materialized (select nextval('forebay.row_version') as n),
+fresh as materialized (${parts.fresh}),
+gone as (
+  delete from ${parts.table} t using keys k
+  where ${onKey('t')} and not exists (select from fresh f where ${onKey('f')})
+  returning ${changed(true)}),
+written as (
+  insert into ${parts.table} as t (${columns.join(', ')}, _version)
+  select ${list('f', columns)}, (select n from stamp) from fresh f order by ${list('f', key)}
+  on conflict (${key.join(', ')}) do update
+  set ${mutable.map((column) => `${column} = excluded.${column}`).join(', ')}, _version = excluded._version
+  where (${list('t', mutable)}) is distinct from (${list('excluded', mutable)})
+  returning ${changed(false)})
+select * from gone union all select * from written`
+}
