@@ -1,0 +1,81 @@
+/**
+ * Random histories of a source, and the log that a connector could have made of them: Debezium records per partition with
+ * duplicates, repeated stretches, older versions after newer ones, and orphans whose parents come later or never.
+ */
+import type { LogRecord } from '../../src/ingest/change.ts'
+import type { Model } from '../../src/model/model.ts'
+import { debeziumRecords, type SourceWrite } from './debezium.ts'
+import type { Draw } from './draw.ts'
+import { KEYS, keyOf, makeRow } from './row-arbitrary.ts'
+import type { Row } from './seen.ts'
+
+export type History = {
+  readonly writes: readonly SourceWrite[]
+  /** What the source holds at the end: entity → key text → row. */
+  readonly rows: ReadonlyMap<string, ReadonlyMap<string, Row>>
+}
+
+/** Rows of `snapshot` share one lsn, as an initial snapshot's do; after it each write has its own. */
+export const makeHistory = (draw: Draw, model: Model, length: number): History => {
+  const entities = [...model.entities.values()]
+  const rows = new Map<string, Map<string, Row>>(entities.map((e) => [e.name, new Map()]))
+  const writes: SourceWrite[] = []
+  const snapshot = draw.below(Math.ceil(length / 3))
+  let lsn = 1000n
+  for (let i = 0; i < length; i++) {
+    const entity = draw.pick(entities)
+    const index = draw.below(KEYS)
+    const key = keyOf(entity, index)
+    const id = JSON.stringify(key)
+    const mine = rows.get(entity.name)!
+    const existing = mine.get(id)
+    const inSnapshot = i < snapshot
+    if (inSnapshot && existing) continue
+    if (!inSnapshot) lsn += BigInt(1 + draw.below(3))
+    if (existing && draw.oneIn(4)) {
+      mine.delete(id)
+      writes.push({ entity, key, row: null, op: 'd', lsn })
+      continue
+    }
+    const row = makeRow(draw, model, entity, index, existing)
+    mine.set(id, row)
+    writes.push({ entity, key, row, op: inSnapshot ? 'r' : existing ? 'u' : 'c', lsn })
+  }
+  return { writes, rows }
+}
+
+export type Log = ReadonlyMap<string, readonly LogRecord[]>
+export const partitionId = ({ topic, partition }: Pick<LogRecord, 'topic' | 'partition'>): string =>
+  `${topic}/${partition}`
+
+/** Partition → records in offset order. A key stays on its partition; offsets have gaps, as compaction and control records leave. */
+export const makeLog = (draw: Draw, history: History, partitions: number): Log => {
+  const lanes = new Map<string, ReturnType<typeof debeziumRecords>[number][]>()
+  for (const write of history.writes)
+    for (const record of debeziumRecords(write, partitions)) {
+      const lane = lanes.get(partitionId(record)) ?? []
+      lane.push(record)
+      lanes.set(partitionId(record), lane)
+    }
+  return new Map([...lanes].map(([id, lane]) => [id, withOffsets(draw, disturb(draw, lane))]))
+}
+
+/** Repeats records and stretches of them, and lets newer ones overtake older ones. Every record stays at least once. */
+const disturb = <T>(draw: Draw, lane: readonly T[]): readonly T[] => {
+  const out: T[] = []
+  for (const record of lane) {
+    if (out.length > 0 && draw.oneIn(12)) out.splice(out.length - 1 - draw.below(Math.min(3, out.length)), 0, record)
+    else out.push(record)
+    if (draw.oneIn(15)) out.push(...out.slice(-1 - draw.below(4)))
+  }
+  return out
+}
+
+const withOffsets = (draw: Draw, lane: readonly Omit<LogRecord, 'offset'>[]): readonly LogRecord[] => {
+  let offset = BigInt(draw.below(3))
+  return lane.map((record) => {
+    const placed = { ...record, offset }
+    offset += draw.oneIn(10) ? 2n : 1n
+    return placed
+  })
+}

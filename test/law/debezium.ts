@@ -1,0 +1,74 @@
+/** A write of the source as Debezium's Postgres connector sends it: JSON without the schema wrapper. */
+import { createHash } from 'node:crypto'
+import type { CellValue, LogRecord } from '../../src/ingest/change.ts'
+import type { Column, Entity } from '../../src/model/model.ts'
+import type { Row } from './seen.ts'
+
+/** One committed write of the source; `row` null: deleted. */
+export type SourceWrite = {
+  readonly entity: Entity
+  readonly key: Row
+  readonly row: Row | null
+  readonly op: 'r' | 'c' | 'u' | 'd'
+  readonly lsn: bigint
+}
+type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/** Longs stand in the text as bare numbers of any size, which JSON.stringify can't write. */
+const bare = (text: string): string => text.replace(/"#long:(-?\d+)"/g, '$1')
+
+const cellJson = (column: Column, value: CellValue): Json => {
+  if (value === null) return null
+  if (typeof value === 'object' && 'json' in value) return value.json
+  if (column.type.kind === 'scalar' && column.type.scalar === 'Long') return `#long:${String(value)}`
+  return value as Json
+}
+
+const rowJson = (entity: Entity, row: Row): Json =>
+  Object.fromEntries(
+    entity.columns.filter((c) => c.name in row).map((c) => [c.path.at(-1)!, cellJson(c, row[c.name] ?? null)]),
+  )
+
+const SECOND = 1_000_000n
+/** Event times rise with the lsn, as they do in one undisturbed source. */
+const eventMicros = (lsn: bigint): bigint => 1_790_000_000n * SECOND + lsn * 1000n
+
+/** A delete is followed by its tombstone. */
+export const debeziumRecords = (write: SourceWrite, partitions: number): readonly Omit<LogRecord, 'offset'>[] => {
+  const { entity, key, row, op, lsn } = write
+  const keyText = bare(JSON.stringify(rowJson(entity, key)))
+  const us = eventMicros(lsn)
+  const value = {
+    before: op === 'd' ? { ...blank(entity), ...(rowJson(entity, key) as object) } : null,
+    after: row ? rowJson(entity, row) : null,
+    source: {
+      version: '3.4.0.Final',
+      connector: 'postgresql',
+      name: 'src',
+      ts_ms: `#long:${us / 1000n}`,
+      ts_us: `#long:${us}`,
+      snapshot: op === 'r' ? 'true' : 'false',
+      schema: 'public',
+      table: entity.source.topic.split('.').at(-1)!,
+      txId: Number(lsn),
+      lsn: `#long:${lsn}`,
+      xmin: null,
+    },
+    transaction: null,
+    op,
+    ts_ms: `#long:${us / 1000n + 5n}`,
+  }
+  const partition = createHash('sha256').update(keyText).digest().readUInt32BE(0) % partitions
+  const record = {
+    topic: entity.source.topic,
+    partition,
+    timestamp: Number(us / 1000n) + 10,
+    key: Buffer.from(keyText),
+    value: Buffer.from(bare(JSON.stringify(value))),
+    headers: {},
+  }
+  return op === 'd' ? [record, { ...record, value: null }] : [record]
+}
+
+const blank = (entity: Entity): Record<string, Json> =>
+  Object.fromEntries(entity.columns.map((c) => [c.path.at(-1)!, null]))
