@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { installDebian, onPath, run } from './find.ts'
+
+/**
+ * The class path of what `maven/<name>.pom.xml` names, downloaded once to ~/.cache/forebay (XDG_CACHE_HOME), a folder a
+ * version of the pom. Undefined where there is neither Java and Maven nor the right to install them.
+ */
+export async function classPath(name: 'kafka' | 'connect'): Promise<{ java: string; jars: string } | undefined> {
+  const pom = join(import.meta.dirname, 'maven', `${name}.pom.xml`)
+  const hash = createHash('sha256')
+    .update(await readFile(pom))
+    .digest('hex')
+    .slice(0, 12)
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'forebay')
+  const folder = join(cache, `${name}-${hash}`)
+  const cached = await stat(folder).then(
+    () => true,
+    () => false,
+  )
+  const java = await onPath('java')
+  if (java === undefined) return undefined
+  if (!cached) {
+    const maven = await onPath('mvn')
+    if (maven === undefined) return undefined
+    await mkdir(cache, { recursive: true })
+    const partial = await mkdtemp(`${folder}.partial-`)
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${partial}`]
+    await run(maven, ['-B', '-q', '-f', pom, ...goal], { timeout: 600_000 })
+    // Two runs may download at once: the first rename wins, both copies are equal.
+    await rename(partial, folder).catch(() => rm(partial, { recursive: true }))
+  }
+  return { java, jars: join(folder, '*') }
+}
+
+/** Java and Maven as Debian packages; says whether they could be installed. */
+export const installJava = (): Promise<boolean> => installDebian(['default-jre-headless', 'maven'])
+
+/** Flags of every JVM the tests start: small, and quick to be ready rather than fast for long. */
+export const jvmFlags = (heap: string): string[] => [
+  '-Xms64m',
+  `-Xmx${heap}`,
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-XX:-UsePerfData',
+]

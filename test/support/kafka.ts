@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
+import { type Child, freePorts, ready, startChild } from './child.ts'
+import { dockerAnswers, found, run } from './find.ts'
+import { classPath, installJava, jvmFlags } from './jars.ts'
+import { sharedService } from './services.ts'
+
+export type KafkaService = { readonly brokers: string[]; stop(): Promise<void> }
+
+/**
+ * A real Kafka broker (KRaft, one node, topics made on first use). Without `partitions` it is the run's own, shared by
+ * every test file: name topics and groups uniquely. With `partitions` (a new topic's default) it is a broker of the
+ * caller's, which ends with `stop`. Fails when none can be had, saying what to install.
+ */
+export async function startKafka(options: { partitions?: number } = {}): Promise<KafkaService> {
+  if (options.partitions === undefined) {
+    const shared = await sharedService('kafka')
+    if (shared !== undefined) return { brokers: shared.split(','), stop: async () => {} }
+  }
+  return ownKafka(options.partitions ?? 4)
+}
+
+/** A broker of the caller's own, found by: TEST_KAFKA_BROKERS, Java and Maven's jars, Docker, Debian's packages. */
+export async function ownKafka(partitions: number): Promise<KafkaService> {
+  const given = process.env.TEST_KAFKA_BROKERS
+  if (given !== undefined && given !== '') {
+    found('Kafka', `TEST_KAFKA_BROKERS (${given})`)
+    return { brokers: given.split(','), stop: async () => {} }
+  }
+  const local = await classPath('kafka')
+  if (local !== undefined) return javaKafka(local, partitions)
+  if (await dockerAnswers()) return dockerKafka(partitions)
+  const installed = (await installJava()) ? await classPath('kafka') : undefined
+  if (installed !== undefined) return javaKafka(installed, partitions)
+  throw new Error("Kafka can't be started: install Java 17 and Maven, start Docker, or set TEST_KAFKA_BROKERS.")
+}
+
+async function javaKafka({ java, jars }: { java: string; jars: string }, partitions: number): Promise<KafkaService> {
+  const folder = await mkdtemp(join(tmpdir(), 'forebay-kafka-'))
+  const [port, controller] = (await freePorts(2)) as [number, number]
+  const settings = { ...brokerSettings(port, controller, partitions), 'log.dirs': join(folder, 'logs') }
+  const properties = join(folder, 'server.properties')
+  await writeFile(
+    properties,
+    Object.entries(settings)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  )
+  await writeFile(
+    join(folder, 'log4j2.properties'),
+    'rootLogger.level=warn\nrootLogger.appenderRef.0.ref=out\nappender.0.type=Console\nappender.0.name=out\n',
+  )
+  const jvm = [...jvmFlags('256m'), `-Dlog4j2.configurationFile=${join(folder, 'log4j2.properties')}`, '-cp', jars]
+  const format = ['kafka.tools.StorageTool', 'format', '-t', kafkaUuid(), '-c', properties]
+  await run(java, [...jvm, ...format], { timeout: 60_000 })
+  const child = startChild(java, [...jvm, 'kafka.Kafka', properties])
+  const brokers = [`127.0.0.1:${port}`]
+  await answers(brokers, child)
+  found('Kafka', `Java, jars from Maven (${brokers[0]})`)
+  return {
+    brokers,
+    async stop() {
+      // Nothing in a test's log outlives it, so a broker needn't close cleanly.
+      await child.kill9()
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+async function dockerKafka(partitions: number): Promise<KafkaService> {
+  const [port, controller] = (await freePorts(2)) as [number, number]
+  const name = `forebay-kafka-${randomUUID()}`
+  const settings = Object.entries(brokerSettings(port, controller, partitions))
+  const env = settings.flatMap(([key, value]) => ['-e', `KAFKA_${key.replaceAll('.', '_').toUpperCase()}=${value}`])
+  const child = startChild('docker', ['run', '--rm', '--network', 'host', '--name', name, ...env, 'apache/kafka:4.2.0'])
+  const brokers = [`127.0.0.1:${port}`]
+  await answers(brokers, child, 300_000)
+  found('Kafka', `Docker (${brokers[0]})`)
+  return {
+    brokers,
+    async stop() {
+      await run('docker', ['rm', '-f', name])
+      await child.kill9()
+    },
+  }
+}
+
+function brokerSettings(port: number, controller: number, partitions: number): Record<string, string | number> {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'num.partitions': partitions,
+    'auto.create.topics.enable': 'true',
+    'offsets.topic.num.partitions': 4,
+    'offsets.topic.replication.factor': 1,
+    'transaction.state.log.num.partitions': 4,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'group.initial.rebalance.delay.ms': 0,
+    'log.segment.bytes': 16 * 1024 * 1024,
+    'num.network.threads': 2,
+    'num.io.threads': 2,
+  }
+}
+
+/** Ready means that a group coordinator can be found: listing brokers answers seconds before consumers can join. */
+async function answers(brokers: string[], child: Child, timeoutMs = 60_000): Promise<void> {
+  const client = new Kafka({
+    brokers,
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 1_000,
+    retry: { retries: 2, initialRetryTime: 50 },
+  })
+  const probe = async (): Promise<void> => {
+    const admin = client.admin()
+    try {
+      await admin.connect()
+      await admin.fetchOffsets({ groupId: 'ready' })
+    } finally {
+      await admin.disconnect()
+    }
+  }
+  await ready('Kafka', child, probe, timeoutMs)
+}
+
+/** Kafka's form of a UUID: 16 bytes in unpadded base64url. */
+const kafkaUuid = (): string => Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
