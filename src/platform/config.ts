@@ -1,0 +1,122 @@
+/** The environment, read and judged once. Nothing else looks at `process.env`. */
+export type Config = {
+  /** Folder of the declaration (FOREBAY_SCHEMA). */
+  readonly schema: string
+  readonly port: number
+  /** Address to listen on: loopback, in production every one. */
+  readonly host: string
+  /** Absent: the embedded Postgres. */
+  readonly databaseUrl?: string
+  readonly databaseReadUrl?: string
+  /** `host:port`; absent: the journal. */
+  readonly kafkaBrokers?: readonly string[]
+  readonly schemaRegistryUrl?: string
+  readonly redisUrl?: string
+  /** The three come together; absent: development keys. */
+  readonly jwksUrl?: string
+  readonly jwtIssuer?: string
+  readonly jwtAudience?: string
+  /** Keys cursors, position tokens and tokenized values (FOREBAY_SECRET); absent: one made in `dataDir`. */
+  readonly secret?: string
+  readonly production: boolean
+  /** What the embedded parts and development keys keep (FOREBAY_DATA). */
+  readonly dataDir: string
+}
+export type Environment = Readonly<Record<string, string | undefined>>
+export type Required = 'DATABASE_URL' | 'JWKS_URL' | 'FOREBAY_SECRET'
+
+/** All that is wrong with the environment, one line each. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[]
+  constructor(faults: readonly string[]) {
+    super(`The environment is not usable:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads and checks every variable; one that is empty counts as absent. `needs`: what the caller can't do without.
+ * Throws ConfigError with every fault at once. Values of URLs are never repeated in it: they may hold passwords.
+ */
+export const readConfig = (env: Environment, needs: readonly Required[] = []): Config => {
+  const faults: string[] = []
+  const text = (name: string): string | undefined => env[name]?.trim() || undefined
+  const url = (name: string, schemes: readonly string[], example: string): string | undefined => {
+    const value = text(name)
+    if (value === undefined) return undefined
+    const scheme = URL.canParse(value) ? new URL(value).protocol.slice(0, -1) : undefined
+    if (scheme === undefined) faults.push(`${name} is not a URL; write one like ${example}`)
+    else if (!schemes.includes(scheme))
+      faults.push(`${name} starts with ${scheme}:, which is not ${schemes.join(': or ')}:; write one like ${example}`)
+    return value
+  }
+  const postgres = (name: string) =>
+    url(name, ['postgres', 'postgresql'], 'postgres://user:password@host:5432/database')
+  const web = (name: string, path: string) => url(name, ['http', 'https'], `https://host${path}`)
+
+  const found = {
+    databaseUrl: postgres('DATABASE_URL'),
+    databaseReadUrl: postgres('DATABASE_READ_URL'),
+    kafkaBrokers: brokers(text('KAFKA_BROKERS'), faults),
+    schemaRegistryUrl: web('SCHEMA_REGISTRY_URL', ''),
+    redisUrl: url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'),
+    jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),
+    jwtIssuer: text('JWT_ISSUER'),
+    jwtAudience: text('JWT_AUDIENCE'),
+    secret: text('FOREBAY_SECRET'),
+  }
+  const port = Number(text('PORT') ?? 4000)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    faults.push(`PORT is ${text('PORT')}, which is not a whole number from 0 to 65535; write one like 4000`)
+  const mode = text('NODE_ENV')
+  const production = mode === 'production'
+  if (mode && !production && /^prod/i.test(mode))
+    faults.push(`NODE_ENV is ${mode}; write production (anything else is development, with development keys)`)
+  if (found.jwksUrl) {
+    for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE'])
+      if (!text(name)) faults.push(`${name} is missing; with JWKS_URL it must say which tokens are meant for here`)
+  } else {
+    for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE'])
+      if (text(name)) faults.push(`${name} has no effect without JWKS_URL; set both or neither`)
+  }
+  if (found.secret && found.secret.length < 32)
+    faults.push('FOREBAY_SECRET is shorter than 32 characters; make one with: openssl rand -hex 32')
+  for (const name of needs) if (!text(name)) faults.push(`${name} is missing; ${reasons[name]}`)
+
+  if (faults.length > 0) throw new ConfigError(faults)
+  return {
+    schema: text('FOREBAY_SCHEMA') ?? 'schema',
+    port,
+    host: text('HOST') ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    production,
+    dataDir: text('FOREBAY_DATA') ?? '.forebay',
+    ...present(found),
+  }
+}
+
+const reasons: Record<Required, string> = {
+  DATABASE_URL: 'a half on its own needs a Postgres that the other half reaches too',
+  JWKS_URL: 'in production tokens are verified with the keys of your identity provider',
+  FOREBAY_SECRET: 'in production every gateway must share one; make it with: openssl rand -hex 32',
+}
+
+const brokers = (text: string | undefined, faults: string[]): readonly string[] | undefined => {
+  if (text === undefined) return undefined
+  const list = text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
+  for (const item of list) {
+    const [, port] = /^[^\s:/@]+:(\d{1,5})$/.exec(item) ?? /^\[[0-9a-fA-F:]+\]:(\d{1,5})$/.exec(item) ?? []
+    if (port === undefined || Number(port) < 1 || Number(port) > 65_535)
+      faults.push(`KAFKA_BROKERS has an entry that is not host:port; write a list like kafka-1:9092,kafka-2:9092`)
+  }
+  if (list.length === 0) faults.push('KAFKA_BROKERS names no broker; write a list like kafka-1:9092,kafka-2:9092')
+  return list
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+/** Leaves out what is undefined, so that absent means absent. */
+const present = <T extends object>(given: T): Present<T> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Present<T>
