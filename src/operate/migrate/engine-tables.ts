@@ -1,0 +1,149 @@
+/** The engine's own tables, in the schema `forebay`. What each column means is said where it is written: src/ingest. */
+import type { EngineObject, Table, TableColumn } from './physical.ts'
+
+const required = (name: string, type: string, fallback?: string): TableColumn =>
+  fallback === undefined ? { name, type, notNull: true } : { name, type, notNull: true, default: fallback }
+const optional = (name: string, type: string): TableColumn => ({ name, type })
+const identity = (name: string, type: string): TableColumn => ({ name, type, notNull: true, identity: true })
+const position = [required('topic', 'text'), required('partition', 'integer'), required('offset', 'bigint')]
+const bytes = [optional('key', 'bytea'), optional('value', 'bytea'), optional('headers', 'jsonb')]
+
+const table = (
+  name: string,
+  columns: readonly TableColumn[],
+  key: readonly string[],
+  rest: Partial<Table> = {},
+): Table => ({ schema: 'forebay', name, columns, key, indexes: [], ...rest })
+
+/** Entries of one slot share a partition, so that a slot's dead entries can be dropped at once (C10). */
+const dirtySlots = [0, 1, 2, 3]
+
+export const engineTables: readonly Table[] = [
+  table('catalog', [required('id', 'boolean', 'true'), required('version', 'integer')], ['id'], {
+    checks: [{ name: 'catalog_is_one_row', sql: '"id"' }],
+  }),
+  table(
+    'dirty',
+    [
+      identity('id', 'bigint'),
+      required('slot', 'smallint'),
+      required('generation', 'integer'),
+      required('path', 'integer'),
+      required('shard', 'integer'),
+      required('keys', 'jsonb'),
+      required('n', 'integer'),
+      optional('origin', 'timestamptz'),
+      optional('offsets', 'jsonb'),
+    ],
+    ['slot', 'id'],
+    { indexes: [{ name: 'dirty_shard_id', columns: ['shard', 'id'] }], partitionBy: 'list ("slot")' },
+  ),
+  table(
+    'documents',
+    [
+      required('entity', 'text'),
+      required('parent', 'text collate "C"'),
+      optional('epoch', 'integer'),
+      optional('version', 'bigint'),
+      optional('tie', 'bigint'),
+    ],
+    ['entity', 'parent'],
+  ),
+  table(
+    'generations',
+    [
+      identity('generation', 'integer'),
+      required('view', 'text'),
+      required('hash', 'text'),
+      required('registered_at', 'timestamptz', 'now()'),
+      optional('retired_at', 'timestamptz'),
+    ],
+    ['generation'],
+    { uniques: [{ name: 'generations_view_hash', columns: ['view', 'hash'] }] },
+  ),
+  table('journal', [...position, ...bytes, required('at', 'timestamptz', 'now()')], ['topic', 'partition', 'offset']),
+  table(
+    'journal_ends',
+    [required('topic', 'text'), required('partition', 'integer'), required('next_offset', 'bigint', '0')],
+    ['topic', 'partition'],
+  ),
+  table(
+    'positions',
+    [
+      required('topic', 'text'),
+      required('partition', 'integer'),
+      required('epoch', 'integer', '0'),
+      required('next_offset', 'bigint'),
+      optional('frontier', 'timestamptz'),
+      optional('observed_end', 'bigint'),
+      optional('observed_at', 'timestamptz'),
+      required('state', 'text', "'RUNNING'"),
+      optional('reason', 'text'),
+    ],
+    ['topic', 'partition'],
+  ),
+  table(
+    'quarantine',
+    [
+      identity('id', 'bigint'),
+      ...position,
+      optional('entity', 'text'),
+      required('reason', 'text'),
+      ...bytes,
+      optional('record_time', 'timestamptz'),
+      required('quarantined_at', 'timestamptz', 'now()'),
+      required('state', 'text', "'PARKED'"),
+    ],
+    ['id'],
+    { uniques: [{ name: 'quarantine_position', columns: ['topic', 'partition', 'offset'] }] },
+  ),
+]
+
+/**
+ * What an answer writes for an instant: `2026-11-21T09:30:00.5Z`. Immutable because the zone is named. In PL/pgSQL 1.3 µs a call, in
+ * SQL 2.4: `to_char` is not immutable by declaration, which keeps Postgres from inlining an immutable function over it.
+ */
+const iso = `create or replace function forebay.iso(at timestamptz) returns text
+language plpgsql immutable strict parallel safe as $$
+begin
+  return rtrim(rtrim(to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z';
+end $$`
+
+export const engineObjects: readonly EngineObject[] = [
+  {
+    name: 'schema forebay',
+    before: true,
+    sql: 'CREATE SCHEMA IF NOT EXISTS "forebay"',
+    exists: `to_regnamespace('forebay') is not null`,
+  },
+  {
+    name: 'schema forebay_view',
+    before: true,
+    sql: 'create schema if not exists forebay_view',
+    exists: `to_regnamespace('forebay_view') is not null`,
+  },
+  {
+    name: 'sequence forebay.row_version',
+    before: true,
+    sql: 'create sequence if not exists forebay.row_version',
+    exists: `to_regclass('forebay.row_version') is not null`,
+  },
+  {
+    name: 'function forebay.iso',
+    before: true,
+    sql: iso,
+    exists: `to_regprocedure('forebay.iso(timestamptz)') is not null`,
+  },
+  ...dirtySlots.map((slot) => ({
+    name: `partition forebay.dirty_${slot}`,
+    before: false,
+    sql: `create table if not exists forebay.dirty_${slot} partition of forebay.dirty for values in (${slot})`,
+    exists: `exists (select from pg_inherits where inhrelid = to_regclass('forebay.dirty_${slot}') and inhparent = to_regclass('forebay.dirty'))`,
+  })),
+  {
+    name: 'row of forebay.catalog',
+    before: false,
+    sql: 'insert into forebay.catalog (version) values (1) on conflict do nothing',
+    exists: 'exists (select from forebay.catalog)',
+  },
+]

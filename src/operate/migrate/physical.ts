@@ -1,0 +1,108 @@
+/**
+ * What a model needs of a database, as plain data: the truth that migrations are generated from, that their snapshots keep
+ * (`drizzle/0001_initial.json`), and that a database is compared with. View tables are not in it: ingest makes and drops those itself.
+ */
+import { createHash } from 'node:crypto'
+import { entityIndexes, liveSql } from '../../model/entity-sql.ts'
+import type { Entity, Model } from '../../model/model.ts'
+import { collation, columnName, columnSqlType, snakeCase } from '../../model/names.ts'
+import { engineObjects, engineTables } from './engine-tables.ts'
+
+export type Physical = { readonly tables: readonly Table[]; readonly objects: readonly EngineObject[] }
+
+/** `key`: the primary key's columns. Every name is unquoted. `partitionBy`: what follows PARTITION BY. */
+export type Table = {
+  readonly schema: string
+  readonly name: string
+  readonly columns: readonly TableColumn[]
+  readonly key: readonly string[]
+  readonly uniques?: readonly { readonly name: string; readonly columns: readonly string[] }[]
+  readonly checks?: readonly { readonly name: string; readonly sql: string }[]
+  readonly indexes: readonly Index[]
+  readonly partitionBy?: string
+}
+/** `type` includes `[]` and `collate "C"`. `default` and `generated` are SQL expressions. */
+export type TableColumn = {
+  readonly name: string
+  readonly type: string
+  readonly notNull?: boolean
+  readonly default?: string
+  readonly generated?: string
+  readonly identity?: boolean
+}
+export type Index = { readonly name: string; readonly columns: readonly string[]; readonly where?: string }
+
+/** What drizzle has no words for. `sql` may run again on a database that has it; `exists` is an SQL condition. */
+export type EngineObject = {
+  readonly name: string
+  readonly before: boolean
+  readonly sql: string
+  readonly exists: string
+}
+
+export const empty: Physical = { tables: [], objects: [] }
+
+/** The database that the model needs. Pure: equal models give equal data. */
+export const physicalOf = (model: Model): Physical => ({
+  tables: [...engineTables, ...[...model.entities.values()].map((entity) => entityTableOf(model, entity))].sort(
+    (a, b) => (tableName(a) < tableName(b) ? -1 : 1),
+  ),
+  objects: engineObjects,
+})
+
+const entityTableOf = (model: Model, entity: Entity): Table => {
+  const key = new Set(entity.key)
+  return {
+    schema: entity.domain,
+    name: snakeCase(entity.name),
+    columns: [
+      ...entity.columns.map((column) => {
+        const type = columnSqlType(column)
+        return {
+          name: columnName(column.name),
+          type: type + collation(type),
+          ...(key.has(column.name) && { notNull: true }),
+        }
+      }),
+      ...rowColumns,
+      { name: '_live', type: 'boolean', generated: liveSql(entity) },
+    ],
+    key: entity.key.map(columnName),
+    indexes: entityIndexes(model, entity),
+  }
+}
+
+/** Of every entity row. A tombstone has its key and these alone, so no declared column but the key is `not null`. */
+const rowColumns: readonly TableColumn[] = [
+  { name: '_deleted', type: 'boolean', notNull: true, default: 'false' },
+  { name: '_epoch', type: 'integer', notNull: true },
+  { name: '_version', type: 'bigint', notNull: true },
+  { name: '_tie', type: 'bigint', notNull: true },
+  { name: '_event_time', type: 'timestamptz' },
+  { name: '_partition', type: 'integer', notNull: true },
+  { name: '_offset', type: 'bigint', notNull: true },
+  { name: '_absent', type: 'text[]' },
+  { name: '_raw', type: 'jsonb' },
+]
+
+export const tableName = (table: Pick<Table, 'schema' | 'name'>): string => `${table.schema}.${table.name}`
+
+/** Equal for databases that differ at most in the order in which columns and indexes stand. */
+export const fingerprint = (physical: Physical): string => {
+  const byName = <T extends { readonly name: string }>(items: readonly T[] = []) =>
+    [...items].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const tables = physical.tables
+    .map((table) => ({ ...table, columns: byName(table.columns), indexes: byName(table.indexes) }))
+    .sort((a, b) => (tableName(a) < tableName(b) ? -1 : 1))
+  return createHash('sha256')
+    .update(stable({ tables, objects: byName(physical.objects) }))
+    .digest('hex')
+}
+
+/** JSON with sorted keys: snapshots come back from jsonb, which keeps no order. */
+export const stable = (value: unknown): string =>
+  JSON.stringify(value, (_, item: unknown) =>
+    item !== null && typeof item === 'object' && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  )
