@@ -13,6 +13,7 @@ export default {
   options: {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: 'node_modules|test/bench/peers' },
+    parser: 'swc',
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
