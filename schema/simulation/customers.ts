@@ -1,6 +1,6 @@
 /** People: they come, move, change their minds, ask for help, and go. */
 import { signalSeen } from './events.ts'
-import type { Tables } from './tables.ts'
+import type { Tables } from './rows.ts'
 import type { World } from './world.ts'
 
 type Customer = Tables['customers']

@@ -1,5 +1,5 @@
 /** What the shop's services publish by themselves: each is a row of their own that no connector captures, and a message. */
-import type { Tables } from './tables.ts'
+import type { Tables } from './rows.ts'
 import type { World } from './world.ts'
 
 const cloudEvent = (source: string, type: string, subject: string, id: string, time: string, data: object): string =>

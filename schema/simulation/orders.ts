@@ -1,6 +1,6 @@
 /** An order's life: placed, paid, picked, shipped, delivered; or amended, cancelled, returned. Each service commits its own part. */
 import { noteAdded, noteWithdrawn, orderMoved, signalSeen } from './events.ts'
-import type { Tables } from './tables.ts'
+import type { Tables } from './rows.ts'
 import { iso, type World } from './world.ts'
 
 type Order = Tables['orders']

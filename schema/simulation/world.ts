@@ -1,7 +1,8 @@
 /** The shop's state and its one way of changing: rows in memory, and every change noted for the transaction that commits it. */
 import type { Message, Row, RowChange, Saved, Transaction } from '../../src/operate/demo/simulation.ts'
 import { createRandom, type Random } from './random.ts'
-import { type TableName, type Tables, tables } from './tables.ts'
+import type { TableName, Tables } from './rows.ts'
+import { tables } from './tables.ts'
 
 export type World = {
   readonly random: Random

@@ -27,9 +27,11 @@ test('a stopped simulation goes on from its saved state: every later change fits
     // Throws where an inserted row exists already, or a changed one doesn't.
     const rows = rowsAfter(history)
     const settled = new Set(history.flatMap((one) => one.settled.map(({ table, row }) => `${table} ${row.id}`)))
-    const [{ orders }] =
-      (await sql`select count(*)::int as orders from simulation.rows where source = 'orders'`) as never
-    expect(orders).toBe([...(rows.get('orders')?.keys() ?? [])].filter((id) => !settled.has(`orders ${id}`)).length)
+    const [held] = await sql<{ orders: number }[]>`
+      select count(*)::int as orders from simulation.rows where source = 'orders'`
+    expect(held?.orders).toBe(
+      [...(rows.get('orders')?.keys() ?? [])].filter((id) => !settled.has(`orders ${id}`)).length,
+    )
     await clearState(sql)
     expect(await loadState(sql)).toBeUndefined()
   } finally {
