@@ -13,9 +13,15 @@ export const changes = (from: Physical, to: Physical): readonly string[] => {
     .filter((key) => old.get(key) !== next.get(key) && !whole.some((table) => key.startsWith(table)))
     .map((key) => {
       const [was, is] = [old.get(key), next.get(key)]
-      if (was === undefined) return `${key}: new${is === '' ? '' : ` (${is})`}`
-      return is === undefined ? `${key}: gone` : `${key}: was ${was}, is ${is}`
+      if (was === undefined) return `${key}: new${is === '' ? '' : ` (${brief(is ?? '')})`}`
+      return is === undefined ? `${key}: gone` : `${key}: was ${brief(was)}, is ${brief(is)}`
     })
+}
+
+/** On one line, and not much of it. */
+const brief = (definition: string): string => {
+  const line = definition.replaceAll(/\s+/g, ' ')
+  return line.length > 100 ? `${line.slice(0, 99)}…` : line
 }
 
 const shape = (physical: Physical): ReadonlyMap<string, string> =>
