@@ -52,8 +52,6 @@ export function startChild(
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
-  // The guard holds a timer-free pipe; this process shouldn't stay alive for it.
-  child.unref()
   const alive = (): boolean => child.exitCode === null && child.signalCode === null
   const signal = (name: NodeJS.Signals): void => {
     try {
