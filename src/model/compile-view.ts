@@ -21,14 +21,16 @@ import type { ViewTable } from './view-table.ts'
 export type CompiledView = {
   readonly view: View
   readonly table: ViewTable
+  /** The view's own tables, quoted. */
+  readonly tables: readonly string[]
   /** DDL of the view's own tables and indexes, in order. */
   readonly ddl: readonly string[]
   /** What a change of which entity marks dirty; a path's place in this list is its number in the log. Path 0 is the root's. */
   readonly paths: readonly DirtyPath[]
   readonly dependencies: Dependencies
-  /** Rewrites the rows of the keys `$1`; returns `key` (jsonb), `tenant`, `version` and `gone` of each row that changed. */
+  /** Rewrites the rows of the keys `$1`; returns `key` (its JSON text), `tenant`, `version` and `gone` of each row that changed. */
   readonly recompute: string
-  /** Grouped only: moves the root rows `$1` to the groups they now belong to; returns the group keys `k` touched. */
+  /** Grouped only: moves the root rows `$1` to the groups they now belong to; returns the group keys touched, see `keyRows`. */
   readonly regroup?: string
   /** The whole view as its definition says, from the entities alone, in the columns of its table: for proofs. */
   readonly definition: string
@@ -61,6 +63,7 @@ export const compileView = (model: Model, view: View): CompiledView => {
   return {
     view,
     table,
+    tables: sql.tables.map(named),
     ddl: [
       ...sql.ddl.map(named),
       ...view.fields

@@ -5,7 +5,7 @@
  * keys later, in a snapshot that includes the change and everything committed before it (C1). Tenancy is left out on the way up:
  * one key too many is harmless.
  */
-import { keyArray, keyValue } from './key-sql.ts'
+import { keyArray, keyRows, keyValue } from './key-sql.ts'
 import type { Entity, Join } from './model.ts'
 import { columnName, entityTable, ident } from './names.ts'
 import { columnOf, type Dependencies, type Dependency, pathId } from './row-scope.ts'
@@ -16,7 +16,7 @@ export type DirtyPath = {
   readonly values: readonly string[]
   /** Fields of the entity that matter here; a change of none of them is not logged. */
   readonly watched: readonly string[]
-  /** SQL from the logged values (`$1`, JSON text of an array of arrays) to distinct root keys `k`; absent: they are root keys. */
+  /** SQL from the logged values (`$1`, JSON text of an array of arrays) to rows of distinct root keys, see `keyRows`; absent: they are root keys. */
   readonly expand?: string
 }
 
@@ -55,5 +55,5 @@ const expandSql = (root: Entity, steps: readonly Join[], dependencies: Dependenc
     from.push(`join ${entityTable(entityAt(depth))} ${alias} on ${match.join(' and ')} and ${alias}._live`)
     below = depth > 0 ? steps[depth - 1]!.to.map(column) : []
   }
-  return `select distinct ${keyArray(root.key.map((name) => `p0.${ident(columnName(name))}`))} as k from ${from.join(' ')}`
+  return keyRows(keyArray(root.key.map((name) => `p0.${ident(columnName(name))}`)), from.join(' '))
 }

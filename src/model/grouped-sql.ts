@@ -3,7 +3,7 @@
  * group values, in which null is a value like any other.
  */
 import { answerSql } from './answer-sql.ts'
-import { keyArray, keyValue } from './key-sql.ts'
+import { keyArray, keyRows, keyValue } from './key-sql.ts'
 import { lookupColumns } from './lookup-sql.ts'
 import type { Field, View } from './model.ts'
 import { collation, columnName, columnSqlType, entityTable, ident } from './names.ts'
@@ -99,6 +99,7 @@ export const groupedSql = (compilation: Compilation, view: View, name: string): 
   ]
   return {
     shape: { ...kept.shape, outputs: [...groupShape.outputs, ...kept.shape.outputs] },
+    tables: [table, members],
     ddl: [
       tableDdl({ name: table, columns, generated: lookupColumns(view), tenanted: tenant !== null, key: ['_group'] }),
       `create table ${members} (${[
@@ -122,7 +123,7 @@ written as (
     .map((column) => `${column} = excluded.${column}`)
     .join(', ')}
   where m._group is distinct from excluded._group)
-select distinct jsonb_build_array(_group) as k from (select _group from before union all select _group from fresh) g`,
+${keyRows('jsonb_build_array(_group)', '(select _group from before union all select _group from fresh) g')}`,
     recompute: writeSql({
       table,
       columns: [...columns.map((column) => column.name), '_tenant', '_incomplete'],

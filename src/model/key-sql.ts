@@ -19,3 +19,7 @@ export const SHARDS = 16
 
 /** Which shard a key belongs to. */
 export const shardOf = (key: string): string => `(hashtext((${key})::text) & 2147483647) % ${SHARDS}`
+
+/** Distinct keys as a statement's rows: `k` (the key's JSON text) and its `shard`. */
+export const keyRows = (key: string, from: string): string =>
+  `select k::text as k, ${shardOf('k')} as shard from (select distinct ${key} as k from ${from}) d`

@@ -12,6 +12,7 @@ import { whereSql } from './where-sql.ts'
 /** `recompute`, `regroup` and `definition` as in `CompiledView`. `name`: the table's, without its schema. */
 export type ViewSql = {
   readonly shape: Shape
+  readonly tables: readonly string[]
   readonly ddl: readonly string[]
   readonly recompute: string
   readonly regroup?: string
@@ -57,6 +58,7 @@ export const rowsSql = (compilation: Compilation, view: View, name: string): Vie
   const onKey = keys.map(({ name: field }, i) => `r.${ident(columnName(field))} = k.k${i}`).join(' and ')
   return {
     shape,
+    tables: [table],
     ddl: [tableDdl({ name: table, columns, generated: lookupColumns(view), tenanted: tenant !== null, key })],
     recompute: writeSql({
       table,

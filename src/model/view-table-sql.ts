@@ -38,7 +38,7 @@ export const writeSql = (parts: {
   const list = (alias: string, names: readonly string[]) => names.map((name) => `${alias}.${name}`).join(', ')
   const onKey = (alias: string) => key.map((column, i) => `${alias}.${column} = k.k${i}`).join(' and ')
   const changed = (gone: boolean) =>
-    `${keyArray(key.map((column) => `t.${column}`))} as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
+    `${keyArray(key.map((column) => `t.${column}`))}::text as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
   return `with keys as materialized (${parts.keys}),
 stamp as materialized (select nextval('forebay.row_version') as n),
 fresh as materialized (${parts.fresh}),

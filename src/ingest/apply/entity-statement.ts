@@ -1,0 +1,163 @@
+/**
+ * The one statement that writes entity rows (C7): every writer uses it, so every writer has the same guard, the same old images
+ * and the same log entries.
+ *
+ * The version guard stands in ON CONFLICT's WHERE, which Postgres evaluates on the row it has locked, and old images come from
+ * `RETURNING old`, the row version really replaced (C4). `json_to_recordset` of one text parameter costs half of Node's CPU
+ * against arrays with `unnest`.
+ */
+import { keyArray, shardOf } from '../../model/key-sql.ts'
+import type { Entity } from '../../model/model.ts'
+import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
+import type { Change } from '../change.ts'
+
+/** A path that begins at this entity, in a generation that is kept up. */
+export type LoggedPath = {
+  readonly generation: number
+  readonly path: number
+  readonly values: readonly string[]
+  readonly watched: readonly string[]
+}
+
+/** What the statement came to. `moved`: refused, since their key would change tenant. `restored`: see C14. */
+export type Outcome = {
+  readonly applied: number
+  readonly older: number
+  readonly duplicate: number
+  readonly logged: number
+  readonly moved: readonly Refusal[]
+  readonly restored: readonly Refusal[]
+}
+export type Refusal = { readonly partition: number; readonly offset: string }
+
+const engineColumns = {
+  _deleted: 'boolean',
+  _epoch: 'integer',
+  _version: 'bigint',
+  _tie: 'bigint',
+  _event_time: 'timestamptz',
+  _partition: 'integer',
+  _offset: 'bigint',
+  _absent: 'text[]',
+  _raw: 'jsonb',
+}
+
+/** Parameters: $1 rows (`rowsJson`), $2 slot, $3 origin, $4 offsets. One row: the `Outcome`. */
+export const entityStatement = (entity: Entity, paths: readonly LoggedPath[]): string => {
+  const table = entityTable(entity)
+  const key = entity.key.map((name) => ident(columnName(name)))
+  const payload = entity.columns
+    .filter((column) => !entity.key.includes(column.name))
+    .map((column) => ident(columnName(column.name)))
+  const engine = Object.keys(engineColumns)
+  const all = [...key, ...payload, ...engine]
+  const record = [
+    // JSON columns travel as text, so that their numbers keep every digit.
+    ...entity.columns.map(
+      (c) => `${ident(columnName(c.name))} ${columnSqlType(c) === 'jsonb' ? 'text' : columnSqlType(c)}`,
+    ),
+    ...Object.entries(engineColumns).map(([name, type]) => `${name} ${type}`),
+    '_ordered boolean',
+  ]
+  const cast = (name: string) =>
+    entity.columns.some((c) => ident(columnName(c.name)) === name && columnSqlType(c) === 'jsonb')
+      ? `i.${name}::jsonb`
+      : `i.${name}`
+  const onKey = (left: string, right: string) => key.map((name) => `${left}.${name} = ${right}.${name}`).join(' and ')
+  const tenant = entity.tenant.kind === 'COLUMN' ? ident(columnName(entity.tenant.column)) : undefined
+  const sameTenant = tenant
+    ? `(e._deleted or excluded._deleted or e.${tenant} is null or e.${tenant} = excluded.${tenant})`
+    : 'true'
+  const keep = payload.map(
+    (name) =>
+      `${name} = case when ${quote(unquoted(name))} = any(excluded._absent) then e.${name} else excluded.${name} end`,
+  )
+
+  const watched = [...new Set(paths.flatMap((path) => [...path.values, ...path.watched]))].map((name) =>
+    ident(columnName(name)),
+  )
+  const image = (prefix: 'old' | 'new') => [
+    `${prefix}._live as ${prefix}_live`,
+    ...watched.map((name) => `${prefix}.${name} as ${imageName(prefix, name)}`),
+  ]
+  return `with input as materialized (select * from json_to_recordset($1::text::json) as x(${record.join(', ')})),
+stored as (
+  insert into ${table} as e (${all.join(', ')}) select ${all.map(cast).join(', ')} from input i
+  on conflict (${key.join(', ')}) do update set
+    ${[
+      ...keep,
+      '_deleted = excluded._deleted',
+      ...['_epoch', '_version', '_tie'].map(
+        (name) => `${name} = case when excluded._version = -1 then e.${name} else excluded.${name} end`,
+      ),
+      ...['_event_time', '_partition', '_offset', '_raw'].map((name) => `${name} = excluded.${name}`),
+      `_absent = case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent)), '{}') end`,
+    ].join(',\n    ')}
+  where case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
+    else (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) end and ${sameTenant}
+  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...image('old'), ...image('new')].join(', ')}),
+${loggedSql(paths)}
+rejected as (
+  select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
+    (e._epoch, e._version, e._tie) = (i._epoch, i._version, i._tie) as duplicate,
+    ${tenant ? `(e._epoch, e._version, e._tie) < (i._epoch, i._version, i._tie) and not (e._deleted or i._deleted) and e.${tenant} <> i.${tenant}` : 'false'} as moved
+  from input i left join stored s on ${key.map((name) => `s.${imageName('key', name)} = i.${name}`).join(' and ')} left join ${table} e on ${onKey('e', 'i')}
+  where s.${imageName('key', key[0]!)} is null)
+select (select count(*)::int from stored) as applied,
+  (select count(*)::int from rejected where duplicate) as duplicate,
+  (select count(*)::int from rejected where duplicate is not true and moved is not true) as older,
+  (select coalesce(sum(n), 0)::int from logged) as logged,
+  (select coalesce(json_agg(json_build_object('partition', partition, 'offset', "offset"::text)), '[]') from rejected where moved) as moved,
+  (select coalesce(json_agg(json_build_object('partition', partition, 'offset', "offset"::text)), '[]') from rejected where restored) as restored`
+}
+
+const unquoted = (name: string): string => name.slice(1, -1)
+const imageName = (image: string, name: string): string => ident(`${image}_${unquoted(name)}`)
+
+/**
+ * The dirty log: raw join values of old and new images (C1), one entry per generation, path and shard. A row logs nothing for a
+ * path whose fields it didn't change.
+ */
+const loggedSql = (paths: readonly LoggedPath[]): string => {
+  if (paths.length === 0) return 'logged as (select 0 as n),'
+  const marks = paths.flatMap((path) => {
+    const watched = path.watched.map((name) => ident(columnName(name)))
+    const changed = `(old_live is distinct from new_live or (${watched.map((name) => imageName('old', name)).join(', ')}) is distinct from (${watched.map((name) => imageName('new', name)).join(', ')}))`
+    return (['old', 'new'] as const).map((image) => {
+      const values = path.values.map((name) => imageName(image, ident(columnName(name))))
+      const present = values.map((value) => `${value} is not null`).join(' and ')
+      return `select ${path.generation} as generation, ${path.path} as path, ${keyArray(values)} as k from stored where ${image}_live and ${changed} and ${present}`
+    })
+  })
+  return `logged as (
+  insert into forebay.dirty (slot, generation, path, shard, keys, n, origin, offsets)
+  select $2::smallint, generation, path, shard, jsonb_agg(k), count(*), $3::timestamptz, $4::text::jsonb
+  from (select generation, path, k, ${shardOf('k')} as shard from (${marks.join('\n    union ')}) m) d
+  group by generation, path, shard returning n),`
+}
+
+/** The changes as the statement's $1. */
+export const rowsJson = (entity: Entity, changes: readonly Change[]): string =>
+  JSON.stringify(
+    changes.map((change) => {
+      const row: Record<string, unknown> = {}
+      for (const column of entity.columns) {
+        const value = change.op === 'delete' && !entity.key.includes(column.name) ? undefined : change.row[column.name]
+        if (value === undefined || value === null) continue
+        row[columnName(column.name)] = typeof value === 'object' && 'json' in value ? value.json : value
+      }
+      const { version } = change
+      const ordered = version.kind === 'ordered'
+      row._deleted = change.op === 'delete'
+      row._epoch = version.epoch
+      row._version = ordered ? String(version.major) : '-1'
+      row._tie = ordered ? String(version.minor) : '0'
+      row._event_time = change.eventTime
+      row._partition = change.position.partition
+      row._offset = String(change.position.offset)
+      if (change.absent.length) row._absent = change.absent.map(columnName)
+      if (change.raw) row._raw = change.raw
+      row._ordered = change.live
+      return row
+    }),
+  )

@@ -1,0 +1,41 @@
+/**
+ * The fence: an apply transaction's first step. It moves every position of its batch by compare-and-set, so a consumer that has lost
+ * its partition without noticing can't write.
+ */
+import type postgres from 'postgres'
+import { locks } from '../locks.ts'
+import type { Stretch } from './apply.ts'
+
+export type Tx = postgres.TransactionSql
+/** `origin`: the earliest frontier before the batch, null where there is none yet; `offsets`: where the batch began, as JSON (C22). */
+export type Fence =
+  | { readonly kind: 'held'; readonly origin: string | null; readonly offsets: string }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'unknown-generation'; readonly registered: number }
+
+export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: number): Promise<Fence> => {
+  const asked = JSON.stringify(
+    stretches.map(({ topic, partition, from, to }) => ({ topic, partition, expected: String(from), next: String(to) })),
+  )
+  // The catalog is read by a statement after the lock's, so by a snapshot that sees what the lock has waited for.
+  const [, [row]] = await Promise.all([
+    tx`select pg_advisory_xact_lock_shared(${locks.catalog}, 0)`,
+    tx<{ catalog: number; moved: number; unbounded: boolean; origin: string | null }[]>`
+      with asked as materialized (
+        select * from json_to_recordset(${asked}::text::json) as x(topic text, partition int, expected bigint, next bigint)),
+      held as materialized (
+        select p.topic, p.partition, p.frontier from forebay.positions p join asked a using (topic, partition)
+        where p.next_offset = a.expected and p.state = 'RUNNING'
+        order by p.topic, p.partition for update of p),
+      moved as (
+        update forebay.positions p set next_offset = a.next from asked a join held h using (topic, partition)
+        where p.topic = a.topic and p.partition = a.partition and p.next_offset = a.expected returning 1)
+      select (select version from forebay.catalog) as catalog, (select count(*)::int from moved) as moved,
+        coalesce((select bool_or(frontier is null) from held), true) as unbounded, (select min(frontier) from held) as origin`,
+  ])
+  if (row!.catalog !== catalog) return { kind: 'unknown-generation', registered: row!.catalog }
+  if (row!.moved !== stretches.length) return { kind: 'lost' }
+  const offsets: Record<string, Record<string, string>> = {}
+  for (const { topic, partition, from } of stretches) offsets[topic] = { ...offsets[topic], [partition]: String(from) }
+  return { kind: 'held', origin: row!.unbounded ? null : row!.origin, offsets: JSON.stringify(offsets) }
+}

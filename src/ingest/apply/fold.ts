@@ -1,0 +1,59 @@
+/**
+ * A batch as layers, each with at most one change per key, to be applied in order.
+ *
+ * Of two full images of one key only the later counts, so they fold into one. What doesn't fold takes a further layer: a change
+ * with absent columns needs the stored row, which may be newer than what came before it in the batch; an incremental read has no
+ * version to compare; and a change of tenant must meet the stored tenant.
+ */
+import type { Entity } from '../../model/model.ts'
+import type { Change, Version } from '../change.ts'
+
+/** `older`: full images that a later one of the same batch replaces, or that come after it. */
+export type Folded = {
+  readonly layers: readonly (readonly Change[])[]
+  readonly older: number
+  readonly duplicate: number
+}
+
+type Ordered = Extract<Version, { kind: 'ordered' }>
+
+/** Negative, zero or positive, as `a` is earlier than, equal to or later than `b`. */
+export const compareVersions = (a: Ordered, b: Ordered): number => {
+  if (a.epoch !== b.epoch) return a.epoch - b.epoch
+  if (a.major !== b.major) return a.major < b.major ? -1 : 1
+  return a.minor === b.minor ? 0 : a.minor < b.minor ? -1 : 1
+}
+
+export const keyText = (entity: Entity, change: Change): string =>
+  JSON.stringify(entity.key.map((name) => change.row[name]))
+
+/** All changes are the entity's, in the order of their log. */
+export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
+  const layers: Change[][] = []
+  const last = new Map<string, { layer: number; index: number }>()
+  let older = 0
+  let duplicate = 0
+  for (const change of changes) {
+    const key = keyText(entity, change)
+    const at = last.get(key)
+    const known = at && layers[at.layer]![at.index]!
+    if (at && known && folds(entity, known, change)) {
+      const order = compareVersions(change.version as Ordered, known.version as Ordered)
+      if (order > 0) layers[at.layer]![at.index] = change
+      if (order === 0) duplicate += 1
+      else older += 1
+      continue
+    }
+    const layer = at ? at.layer + 1 : 0
+    layers[layer] ??= []
+    last.set(key, { layer, index: layers[layer]!.push(change) - 1 })
+  }
+  return { layers, older, duplicate }
+}
+
+const folds = (entity: Entity, known: Change, next: Change): boolean => {
+  if (known.version.kind !== 'ordered' || next.version.kind !== 'ordered' || next.absent.length || known.absent.length)
+    return false
+  if (entity.tenant.kind !== 'COLUMN' || next.op === 'delete') return true
+  return known.op === 'upsert' && known.row[entity.tenant.column] === next.row[entity.tenant.column]
+}

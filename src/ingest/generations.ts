@@ -1,0 +1,75 @@
+/**
+ * Generations: which definitions of which views are kept up. A changed definition has another hash, so it is another generation
+ * with a table of its own. Registering one excludes every apply transaction, so that no change can commit between its first
+ * contents and its first log entry; and an applier that doesn't know all of them stops (C8).
+ */
+import { type CompiledView, compileView } from '../model/compile-view.ts'
+import { keyArray, shardOf } from '../model/key-sql.ts'
+import type { Model } from '../model/model.ts'
+import { columnName, entityTable, ident } from '../model/names.ts'
+import { entityOf } from '../model/row-scope.ts'
+import type { Sql } from '../platform/postgres.ts'
+import { currentSlot } from './dirty-log.ts'
+import { locks } from './locks.ts'
+
+export type Generation = CompiledView & { readonly generation: number }
+/** `version` is that of forebay.catalog: it moves with every registration. */
+export type Catalog = { readonly version: number; readonly generations: readonly Generation[] }
+
+/** Root keys that one log entry of a first filling holds. */
+const chunk = 1000
+
+/**
+ * Makes the catalog say exactly what the model declares: new definitions get their table and are filled through the dirty log,
+ * definitions that are gone are retired (their tables stay, no longer kept up).
+ */
+export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> => {
+  const compiled = [...model.views.values()].map((view) => compileView(model, view))
+  return sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${locks.catalog}, 0)`
+    await tx`create schema if not exists forebay_view`
+    const known = await tx<{ generation: number; view: string; hash: string; retired: boolean }[]>`
+      select generation, view, hash, retired_at is not null as retired from forebay.generations`
+    const keep = new Set(compiled.map(({ table }) => `${table.view} ${table.hash}`))
+    const gone = known.filter(({ view, hash, retired }) => !retired && !keep.has(`${view} ${hash}`))
+    const active = known.filter(({ retired }) => !retired)
+    const generations: Generation[] = []
+    let changed = gone.length > 0
+    if (gone.length) {
+      const numbers = gone.map(({ generation }) => generation)
+      await tx`update forebay.generations set retired_at = now() where generation = any(${numbers}::int[])`
+      await tx`delete from forebay.dirty where generation = any(${numbers}::int[])`
+    }
+    for (const view of compiled) {
+      const same = ({ view: name, hash }: { view: string; hash: string }) =>
+        name === view.table.view && hash === view.table.hash
+      const found = active.find(same)
+      if (found) {
+        generations.push({ ...view, generation: found.generation })
+        continue
+      }
+      changed = true
+      // A definition that comes back was not kept up meanwhile: it begins anew.
+      await tx`delete from forebay.generations where view = ${view.table.view} and hash = ${view.table.hash}`
+      for (const table of view.tables) await tx.unsafe(`drop table if exists ${table}`)
+      for (const statement of view.ddl) await tx.unsafe(statement)
+      const [row] = await tx<{ generation: number }[]>`
+        insert into forebay.generations (view, hash) values (${view.table.view}, ${view.table.hash}) returning generation`
+      const root = entityOf(model, view.view.of)
+      const key = keyArray(root.key.map((name) => ident(columnName(name))))
+      await tx.unsafe(
+        `insert into forebay.dirty (slot, generation, path, shard, keys, n)
+         select $1::smallint, $2::int, 0, shard, jsonb_agg(k), count(*) from (
+           select k, shard, (row_number() over (partition by shard)) / ${chunk} as chunk
+           from (select k, ${shardOf('k')} as shard from (select ${key} as k from ${entityTable(root)} where _live) r) s) c
+         group by shard, chunk`,
+        [currentSlot(), row!.generation],
+      )
+      generations.push({ ...view, generation: row!.generation })
+    }
+    const [catalog] = changed
+      ? await tx<{ version: number }[]>`update forebay.catalog set version = version + 1 returning version`
+      : await tx<{ version: number }[]>`select version from forebay.catalog`
+    return { version: catalog!.version, generations }
+  }) as Promise<Catalog>
+}

@@ -1,0 +1,9 @@
+/** Advisory locks, by class (first key). They belong to the session or transaction that holds them and vanish with it. */
+export const locks = {
+  /** Shared by every apply transaction, exclusive for registering a generation (C8). */
+  catalog: 74_001,
+  /** One per shard of the key space: its holder alone recomputes the shard's keys (C6). */
+  shard: 74_002,
+  /** Shared by every maintainer, so that they can count each other. */
+  maintainer: 74_003,
+} as const

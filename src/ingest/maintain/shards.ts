@@ -1,0 +1,37 @@
+/**
+ * Who recomputes which keys: a shard belongs to the maintainer that holds its advisory lock, on the very connection that works
+ * (C6). Without an owner an older snapshot could overwrite a newer. A lost connection loses its shards; they are taken again, by
+ * whoever comes first.
+ */
+import { SHARDS } from '../../model/key-sql.ts'
+import type { Sql } from '../../platform/postgres.ts'
+import { locks } from '../locks.ts'
+
+/** SQL that yields this connection's shards, from the server's own memory of its locks. */
+export const ownedShards = `select objid::int as shard from pg_locks
+  where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${locks.shard} and objsubid = 2 and granted`
+
+/**
+ * Takes free shards up to a fair share of them, and lets go of what is beyond it. `sql` is the maintainer's one connection. Must not
+ * run inside a transaction: a shard may only change hands between rounds. Answers with the number owned.
+ */
+export const balanceShards = async (sql: Sql): Promise<number> => {
+  await sql`select pg_try_advisory_lock_shared(${locks.maintainer}, 0)
+    where not exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${locks.maintainer})`
+  const [{ maintainers } = { maintainers: 1 }] = await sql<{ maintainers: number }[]>`
+    select greatest(count(distinct pid), 1)::int as maintainers from pg_locks
+    where locktype = 'advisory' and classid = ${locks.maintainer} and granted
+      and database = (select oid from pg_database where datname = current_database())`
+  const share = Math.ceil(SHARDS / maintainers)
+  const owned = new Set((await sql.unsafe<{ shard: number }[]>(ownedShards)).map(({ shard }) => shard))
+  for (const shard of [...owned].slice(share)) {
+    await sql`select pg_advisory_unlock(${locks.shard}, ${shard})`
+    owned.delete(shard)
+  }
+  for (let shard = 0; shard < SHARDS && owned.size < share; shard++) {
+    if (owned.has(shard)) continue
+    const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${locks.shard}, ${shard}) as taken`
+    if (row?.taken) owned.add(shard)
+  }
+  return owned.size
+}
