@@ -1,0 +1,126 @@
+/**
+ * Plain JSON rows, domain events by declared mapping, and CloudEvents (structured, or binary with `ce_` headers).
+ */
+import type { Column, Entity, EnumType, SourceEvent } from '../../model/model.ts'
+import type { LogRecord } from '../change.ts'
+import type { ReadRecord } from './debezium.ts'
+import { type Document, isNumber, isObject, type JsonObject, numberText } from './document.ts'
+import { DecodeFault } from './fault.ts'
+import { envelopeTime } from './order.ts'
+import { compileCells, type Place, perSchema, schemaAt, walk } from './row.ts'
+import type { Reading, Shape } from './shape.ts'
+import { parseJsonText } from './text.ts'
+
+export const eventReader = (entity: Entity, enums: ReadonlyMap<string, EnumType>, shape: Shape): ReadRecord => {
+  const { format, events, typeAt } = entity.source
+  const cloud = format === 'CLOUDEVENTS'
+  const rowCells = perSchema((schema) => compileCells(entity.columns, entity, enums, placeIn(undefined), schema))
+  const byType = new Map(events?.map((event) => [event.type, compileEvent(event, entity, enums)]))
+  const typePath = typeAt ?? ['type']
+  return (record, document, epoch, keys) => {
+    const empty = document === undefined || document.payload === null
+    const envelope = cloud ? cloudEnvelope(record, document) : document?.payload
+    if (empty && (!cloud || !events)) {
+      return events
+        ? { kind: 'skipped', reason: 'tombstone' }
+        : shape.remove(readingOf(record, document ?? nothing, epoch, undefined, envelope, cloud), keys)
+    }
+    if (document === undefined || !isObject(envelope)) throw new DecodeFault('is not a JSON object')
+    if (!events) {
+      const row = cloud ? envelope.data : envelope
+      if (!isObject(row)) throw new DecodeFault('has no data object')
+      return shape.upsert(readingOf(record, document, epoch, row, envelope, cloud), rowCells(document.schema))
+    }
+    const type = walk(envelope, typePath)
+    const event = byType.get(isNumber(type) ? numberText(type, document) : String(type))
+    if (event === undefined) return { kind: 'skipped', reason: 'other event type' }
+    const row = event.at ? walk(envelope, event.at) : cloud ? (envelope.data ?? envelope) : envelope
+    if (!isObject(row)) throw new DecodeFault(`has no object at ${event.at?.join('.') ?? 'data'}`)
+    const reading = readingOf(record, document, epoch, row, envelope, cloud)
+    switch (event.op) {
+      case 'UPSERT':
+        return shape.upsert(reading, event.cells(document.schema))
+      case 'PATCH':
+        return shape.upsert({ ...reading, missing: 'absent' }, event.cells(document.schema))
+      case 'DELETE':
+        return shape.remove({ ...reading, row: mapped(row, envelope, event.map, entity) }, keys)
+    }
+  }
+}
+
+const compileEvent = (event: SourceEvent, entity: Entity, enums: ReadonlyMap<string, EnumType>) => ({
+  ...event,
+  cells: perSchema((schema) =>
+    compileCells(entity.columns, entity, enums, placeIn(event), event.at ? schemaAt(schema, event.at) : schema),
+  ),
+})
+
+/** A mapped path starts at the object that holds the fields, else at the record. */
+const placeIn =
+  (event: SourceEvent | undefined) =>
+  ({ name, path }: Column): Place => {
+    const value = event?.set.get(name)
+    if (value !== undefined) return { kind: 'literal', value }
+    const at = event?.map.get(name)
+    return at ? { kind: 'path', roots: [0, 1], path: at } : { kind: 'path', roots: [0], path }
+  }
+
+/** The row with mapped key columns where their own paths look for them. */
+const mapped = (row: JsonObject, envelope: JsonObject, map: SourceEvent['map'], entity: Entity): JsonObject => {
+  const out: Record<string, unknown> = { ...row }
+  for (const { name, path } of entity.columns) {
+    const at = entity.key.includes(name) ? map.get(name) : undefined
+    if (at && path.length === 1) out[path[0]!] = walk(row, at) ?? walk(envelope, at)
+  }
+  return out
+}
+
+const readingOf = (
+  record: LogRecord,
+  document: Document,
+  epoch: number,
+  row: unknown,
+  envelope: unknown,
+  cloud: boolean,
+): Reading => ({
+  record,
+  epoch,
+  document,
+  row,
+  envelope,
+  roots: [envelope, row],
+  native: { kind: 'offset' },
+  time: cloud && isObject(envelope) ? envelopeTime(envelope.time, 'MILLIS') : undefined,
+  live: false,
+  missing: 'null',
+  placeholders: false,
+})
+
+const nothing: Document = { payload: null, schema: undefined, exact: true, escapes: false, text: '', wrapped: false }
+
+/** Binary mode: attributes are `ce_` headers and the value is the data. Structured: the value holds both. */
+const cloudEnvelope = (record: LogRecord, document: Document | undefined): unknown => {
+  const payload = document?.payload
+  if (header(record, 'ce_specversion') === undefined) {
+    if (payload === undefined || payload === null) return undefined
+    if (!isObject(payload) || typeof payload.specversion !== 'string') {
+      throw new DecodeFault('is not a CloudEvent: it has neither ce_ headers nor a specversion')
+    }
+    const { data, data_base64: bytes } = payload
+    if (data === undefined && typeof bytes === 'string') {
+      return { ...payload, data: parseJsonText(Buffer.from(bytes, 'base64').toString('utf8')) }
+    }
+    return payload
+  }
+  const envelope: Record<string, unknown> = { data: payload ?? null }
+  for (const name of Object.keys(record.headers)) {
+    if (name.startsWith('ce_')) envelope[name.slice(3)] = header(record, name)
+  }
+  return envelope
+}
+
+const header = ({ headers }: LogRecord, name: string): string | undefined => {
+  const value = headers[name]
+  const first: Buffer | string | undefined = typeof value === 'object' && !Buffer.isBuffer(value) ? value[0] : value
+  return first?.toString()
+}

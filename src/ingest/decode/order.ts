@@ -1,0 +1,133 @@
+/**
+ * What orders the changes of one key, and when a change happened.
+ *
+ * | source | major | minor |
+ * |---|---|---|
+ * | conflict: EVENT_TIME | event time, microseconds | offset |
+ * | declared version | that: an integer, or a time in microseconds | offset |
+ * | Debezium with lsn: live change, initial snapshot read | lsn | 1, 0 |
+ * | any other | offset | 0 |
+ *
+ * A Debezium incremental read has no lsn, and a delete by null value carries no declared version: they are `incremental`, ordered by
+ * the offset alone.
+ */
+import type { Entity } from '../../model/model.ts'
+import type { LogRecord, Version } from '../change.ts'
+import { type Document, isNumber, numberText } from './document.ts'
+import { DecodeFault } from './fault.ts'
+import { instantOfText, instantOfUnits, microsOf } from './instant.ts'
+import { walk } from './row.ts'
+import { type Convert, compileValue } from './value.ts'
+
+/** What a format's own rule says when nothing is declared. */
+export type NativeOrder =
+  | { readonly kind: 'lsn'; readonly lsn: bigint; readonly snapshot: boolean }
+  | { readonly kind: 'offset' | 'incremental' }
+
+export type Order = {
+  /** `keyOnly`: a delete of which nothing but the key is known. */
+  version(native: NativeOrder, eventTime: string, keyOnly: boolean, at: Origin): Version
+  /** The declared event time; undefined where the record doesn't carry it. */
+  eventTime(at: Origin): string | undefined
+}
+/** `roots`: where declared paths start, the first that has them. */
+export type Origin = {
+  readonly record: LogRecord
+  readonly epoch: number
+  readonly document: Document
+  readonly roots: readonly unknown[]
+}
+
+export const compileOrder = (entity: Entity): Order => {
+  const { version, time } = entity.source
+  const toInstant = instantOf(entity)
+  const byTime = entity.conflict === 'EVENT_TIME'
+  return {
+    version(native, eventTime, keyOnly, { record, epoch, document, roots }) {
+      if (byTime) return { kind: 'ordered', epoch, major: microsOf(eventTime), minor: record.offset }
+      if (version === undefined) return nativeVersion(native, record, epoch)
+      const value = firstAt(roots, version)
+      if (value === undefined || value === null) {
+        if (keyOnly) return { kind: 'incremental', epoch }
+        throw new DecodeFault(`carries no version at ${version.join('.')}`)
+      }
+      return { kind: 'ordered', epoch, major: majorOf(value, document, toInstant, version), minor: record.offset }
+    },
+    eventTime({ roots, document }) {
+      const value = time === undefined ? undefined : firstAt(roots, time)
+      if (value === undefined || value === null || time === undefined) return undefined
+      return named(`the event time at ${time.join('.')}`, () => toInstant(value, document, ignore) as string)
+    },
+  }
+}
+
+const nativeVersion = (native: NativeOrder, record: LogRecord, epoch: number): Version => {
+  switch (native.kind) {
+    case 'lsn':
+      return { kind: 'ordered', epoch, major: native.lsn, minor: native.snapshot ? 0n : 1n }
+    case 'incremental':
+      return { kind: 'incremental', epoch }
+    case 'offset':
+      return { kind: 'ordered', epoch, major: record.offset, minor: 0n }
+  }
+}
+
+const majorOf = (value: unknown, document: Document, toInstant: Convert, path: readonly string[]): bigint => {
+  const text = isNumber(value) ? numberText(value, document) : value
+  if (typeof text !== 'string')
+    throw new DecodeFault(`the version at ${path.join('.')} is neither an integer nor a time`)
+  if (!/^-?\d{1,20}$/.test(text)) {
+    return named(`the version at ${path.join('.')}`, () => microsOf(toInstant(text, document, ignore) as string))
+  }
+  const major = BigInt(text)
+  if (BigInt.asIntN(64, major) !== major) throw new DecodeFault(`the version at ${path.join('.')} is beyond 64 bits`)
+  return major
+}
+
+const instantOf = (entity: Entity): Convert => {
+  const column = {
+    name: 'time',
+    type: { kind: 'scalar', scalar: 'DateTime' },
+    list: false,
+    nonNull: true,
+    path: [],
+    encoding: 'AUTO',
+    place: entity.place,
+  } as const
+  return compileValue(column, entity.source, new Map(), undefined)
+}
+
+const firstAt = (roots: readonly unknown[], path: readonly string[]): unknown => {
+  for (const root of roots) {
+    const value = walk(root, path)
+    if (value !== undefined) return value
+  }
+  return undefined
+}
+
+const named = <T>(what: string, read: () => T): T => {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof DecodeFault) throw new DecodeFault(`${what} ${error.message}`)
+    throw error
+  }
+}
+
+const ignore = (): void => {}
+const utc = { zone: 'UTC', wall: false }
+
+/** When the log stamped the record. */
+export const recordTime = (record: LogRecord): string =>
+  instantOfUnits(Math.max(0, Math.trunc(record.timestamp)), 'MILLIS', utc)
+
+/** An envelope's own time: Debezium's `ts_us` or `ts_ms`, CloudEvents' `time`. Undefined where it isn't one. */
+export const envelopeTime = (value: unknown, unit: 'MICROS' | 'MILLIS'): string | undefined => {
+  try {
+    if (typeof value === 'number' && Number.isSafeInteger(value)) return instantOfUnits(value, unit, utc)
+    if (typeof value === 'string') return instantOfText(value, utc)
+  } catch (error) {
+    if (!(error instanceof DecodeFault)) throw error
+  }
+  return undefined
+}

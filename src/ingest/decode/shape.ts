@@ -1,0 +1,147 @@
+/**
+ * What a record does to one entity, whatever format it came in: puts a row there, takes one away, or replaces the rows of an array.
+ */
+import type { Column, Entity, EnumType } from '../../model/model.ts'
+import type { Change, Decoded, ReplaceSet } from '../change.ts'
+import { isObject, type SchemaCache } from './document.ts'
+import { DecodeFault } from './fault.ts'
+import { compileKey } from './key.ts'
+import { compileOrder, type NativeOrder, type Origin, recordTime } from './order.ts'
+import { type Cell, compileCells, keyColumns, type Missing, perSchema, readRow, walk } from './row.ts'
+import { parseJsonText } from './text.ts'
+import { unavailable } from './unavailable.ts'
+
+/** `row`: what holds the fields. `roots` of the origin serve the declared paths of version and event time. */
+export type Reading = Origin & {
+  readonly row: unknown
+  readonly envelope: unknown
+  readonly native: NativeOrder
+  /** The event time by the format's own rule; undefined: the record's. */
+  readonly time: string | undefined
+  readonly live: boolean
+  readonly missing: Missing
+  /** Debezium's stand-ins for unsent values are possible. */
+  readonly placeholders: boolean
+}
+
+export type Shape = {
+  upsert(reading: Reading, cells: readonly Cell[]): Decoded
+  /** By the record's key, else by `row`. */
+  remove(reading: Reading, keys: SchemaCache): Decoded
+}
+
+const stamp = (order: ReturnType<typeof compileOrder>, reading: Reading, keyOnly: boolean) => {
+  const eventTime = order.eventTime(reading) ?? reading.time ?? recordTime(reading.record)
+  const { topic, partition, offset } = reading.record
+  const version = order.version(reading.native, eventTime, keyOnly, reading)
+  return { version, eventTime, position: { topic, partition, offset } }
+}
+
+export const compileShape = (
+  entity: Entity,
+  enums: ReadonlyMap<string, EnumType>,
+  siblings: readonly Entity[],
+): Shape => (entity.source.each ? arrayShape(entity, enums, siblings, entity.source.each) : rowShape(entity, enums))
+
+const one = (change: Change): Decoded => ({ kind: 'changes', changes: [change], sets: [] })
+
+const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape => {
+  const order = compileOrder(entity)
+  const identify = compileIdentity(entity, enums, keyColumns(entity))
+  return {
+    upsert(reading, cells) {
+      const { record: _record, live, missing, placeholders, document } = reading
+      const row = readRow(cells, [reading.row, reading.envelope], document, missing, placeholders)
+      return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false) })
+    },
+    remove(reading, keys) {
+      const row = identify(reading, keys)
+      return one({
+        entity: entity.name,
+        op: 'delete',
+        row,
+        absent: [],
+        live: reading.live,
+        ...stamp(order, reading, true),
+      })
+    },
+  }
+}
+
+/** The values of some key columns, from the record's key, else from its row. */
+const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, columns: readonly Column[]) => {
+  const keyOf = compileKey(entity)
+  const byKey = perSchema((schema) =>
+    compileCells(columns, entity, enums, ({ name }) => ({ kind: 'path', roots: [0], path: [name] }), schema),
+  )
+  const byRow = compileCells(columns, entity, enums, ({ path }) => ({ kind: 'path', roots: [0, 1], path }))
+  return (reading: Reading, schemas: SchemaCache) => {
+    const key = keyOf(reading.record, schemas)
+    const whole = key !== undefined && columns.every(({ name }) => name in key.values)
+    if (whole) return readRow(byKey(key.schema), [key.values], key.document, 'null', false).row
+    if (isObject(reading.row))
+      return readRow(byRow, [reading.row, reading.envelope], reading.document, 'null', false).row
+    throw new DecodeFault(`${entity.name}: the record has neither a key nor a row to tell which one is deleted`)
+  }
+}
+
+/**
+ * Rows that are the elements of an array. Their key is the array's owner first, then the element: the owner's columns are those that
+ * the key shares with another entity of the topic, else all but the last.
+ */
+const arrayShape = (
+  entity: Entity,
+  enums: ReadonlyMap<string, EnumType>,
+  siblings: readonly Entity[],
+  each: readonly string[],
+): Shape => {
+  const order = compileOrder(entity)
+  const keys = keyColumns(entity)
+  const owner = siblings.find((sibling) => sibling !== entity && !sibling.source.each)
+  const ownerPaths = new Set(owner && keyColumns(owner).map(({ path }) => path.join('\0')))
+  const parents = owner ? keys.filter(({ path }) => ownerPaths.has(path.join('\0'))) : keys.slice(0, -1)
+  const own = keys.filter((column) => !parents.includes(column))
+  const ownName = own[0]?.path.at(-1) ?? 'value'
+  const cells = compileCells(entity.columns, entity, enums, (column) => {
+    const roots = parents.includes(column) ? [1, 2] : own.includes(column) ? [0] : [0, 1]
+    return { kind: 'path', roots, path: column.path }
+  })
+  const parentCells = compileCells(parents, entity, enums, ({ path }) => ({ kind: 'path', roots: [0, 1], path }))
+  const identify = compileIdentity(entity, enums, parents)
+
+  const set = (parent: ReplaceSet['parent'], rows: readonly Change[], stamped: ReturnType<typeof stamp>): Decoded => {
+    if (parents.length === 0 || own.length === 0) {
+      throw new DecodeFault(`${entity.name}: its key must hold a column of the record and one of the element`)
+    }
+    return { kind: 'changes', changes: [], sets: [{ entity: entity.name, parent, rows, ...stamped }] }
+  }
+  return {
+    upsert(reading) {
+      const { row, envelope, document, missing, placeholders, live } = reading
+      const found = walk(row, each)
+      if (found === undefined ? missing === 'absent' : placeholders && unavailable(found)) {
+        return { kind: 'skipped', reason: 'array not sent' }
+      }
+      const elements = elementsOf(found, entity, each)
+      const stamped = stamp(order, reading, false)
+      const parent = readRow(parentCells, [row, envelope], document, 'null', false).row
+      const rows = new Map<string, Change>()
+      for (const element of elements) {
+        const root = isObject(element) ? element : { [ownName]: element }
+        const read = readRow(cells, [root, row, envelope], document, 'null', false)
+        // Of two elements with one key the later stands.
+        const key = JSON.stringify(entity.key.map((name) => read.row[name]))
+        rows.set(key, { entity: entity.name, op: 'upsert', ...read, live, ...stamped })
+      }
+      return set(parent, [...rows.values()], stamped)
+    },
+    remove: (reading, schemas) => set(identify(reading, schemas), [], stamp(order, reading, true)),
+  }
+}
+
+const elementsOf = (found: unknown, entity: Entity, each: readonly string[]): readonly unknown[] => {
+  const value = typeof found === 'string' ? parseJsonText(found) : found
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) throw new DecodeFault(`${entity.name}: ${each.join('.')} is not an array`)
+  return value as unknown[]
+}
