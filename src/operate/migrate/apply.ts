@@ -9,6 +9,10 @@ import { Refusal, refuseAny } from './refusal.ts'
 
 export type Applied = { readonly name: string; readonly checksum: string; readonly physical: Physical }
 
+/** How the names begin of what was done without a committed migration. */
+export const installed = 'installed '
+export const isInstalled = ({ name }: Applied): boolean => name.startsWith(installed)
+
 /**
  * Applies what is pending, each migration in a transaction of its own, and returns the names. Any number of processes may do this at
  * once: each step takes the lock and looks anew at what has been applied. Throws a Refusal with nothing of that step done.
@@ -75,6 +79,10 @@ export const record = async (tx: TransactionSql, { name, checksum, physical }: A
 }
 
 const refuseOtherHistory = (applied: readonly Applied[], migrations: readonly Migration[]): void => {
+  if (applied.some(isInstalled))
+    throw new Refusal(
+      'this database was made by the demo, without migrations; set DATABASE_URL to a database of its own',
+    )
   for (const [index, { name, checksum }] of applied.entries()) {
     const file = migrations.find((migration) => migration.name === name)
     const where = `migration ${name}, which this database has,`

@@ -2,11 +2,22 @@
 import type { Sql } from 'postgres'
 import type { Model } from '../../model/model.ts'
 import { codeOf } from '../../platform/postgres.ts'
-import { type Applied, applyPending, execute, lockHistory, readHistory, record, refuseLosses } from './apply.ts'
+import {
+  type Applied,
+  applyPending,
+  execute,
+  installed,
+  isInstalled,
+  lockHistory,
+  readHistory,
+  record,
+  refuseLosses,
+} from './apply.ts'
 import { changes } from './changes.ts'
 import { latest, migrationsFolder, readMigrations } from './folder.ts'
 import { losses } from './loss.ts'
-import { empty, fingerprint, physicalOf } from './physical.ts'
+import { empty, fingerprint } from './physical.ts'
+import { physicalOf } from './physical-of.ts'
 import { plan } from './plan.ts'
 import { Refusal, refuseAny } from './refusal.ts'
 
@@ -28,9 +39,6 @@ export const installModel = async (sql: Sql, model: Model): Promise<void> => {
     await record(tx, { name: `${installed}${applied.length + 1}`, checksum, physical })
   })
 }
-
-const installed = 'installed '
-const isInstalled = ({ name }: Applied): boolean => name.startsWith(installed)
 
 /** For the demo: by committed migrations where they lead to the model, else by `installModel`. */
 export const prepareDatabase = async (sql: Sql, model: Model, schemaFolder: string): Promise<void> => {

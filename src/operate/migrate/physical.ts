@@ -1,12 +1,8 @@
 /**
- * What a model needs of a database, as plain data: the truth that migrations are generated from, that their snapshots keep
- * (`drizzle/0001_initial.json`), and that a database is compared with. View tables are not in it: ingest makes and drops those itself.
+ * A database as plain data: what migrations are generated from, what their snapshots keep (`drizzle/0001_initial.json`), and what a
+ * real database is compared with. View tables are not in it: ingest makes and drops those itself.
  */
 import { createHash } from 'node:crypto'
-import { entityIndexes, liveSql } from '../../model/entity-sql.ts'
-import type { Entity, Model } from '../../model/model.ts'
-import { collation, columnName, columnSqlType, snakeCase } from '../../model/names.ts'
-import { engineObjects, engineTables } from './engine-tables.ts'
 
 export type Physical = { readonly tables: readonly Table[]; readonly objects: readonly EngineObject[] }
 
@@ -41,49 +37,6 @@ export type EngineObject = {
 }
 
 export const empty: Physical = { tables: [], objects: [] }
-
-/** The database that the model needs. Pure: equal models give equal data. */
-export const physicalOf = (model: Model): Physical => ({
-  tables: [...engineTables, ...[...model.entities.values()].map((entity) => entityTableOf(model, entity))].sort(
-    (a, b) => (tableName(a) < tableName(b) ? -1 : 1),
-  ),
-  objects: engineObjects,
-})
-
-const entityTableOf = (model: Model, entity: Entity): Table => {
-  const key = new Set(entity.key)
-  return {
-    schema: entity.domain,
-    name: snakeCase(entity.name),
-    columns: [
-      ...entity.columns.map((column) => {
-        const type = columnSqlType(column)
-        return {
-          name: columnName(column.name),
-          type: type + collation(type),
-          ...(key.has(column.name) && { notNull: true }),
-        }
-      }),
-      ...rowColumns,
-      { name: '_live', type: 'boolean', generated: liveSql(entity) },
-    ],
-    key: entity.key.map(columnName),
-    indexes: entityIndexes(model, entity),
-  }
-}
-
-/** Of every entity row. A tombstone has its key and these alone, so no declared column but the key is `not null`. */
-const rowColumns: readonly TableColumn[] = [
-  { name: '_deleted', type: 'boolean', notNull: true, default: 'false' },
-  { name: '_epoch', type: 'integer', notNull: true },
-  { name: '_version', type: 'bigint', notNull: true },
-  { name: '_tie', type: 'bigint', notNull: true },
-  { name: '_event_time', type: 'timestamptz' },
-  { name: '_partition', type: 'integer', notNull: true },
-  { name: '_offset', type: 'bigint', notNull: true },
-  { name: '_absent', type: 'text[]' },
-  { name: '_raw', type: 'jsonb' },
-]
 
 export const tableName = (table: Pick<Table, 'schema' | 'name'>): string => `${table.schema}.${table.name}`
 

@@ -21,7 +21,7 @@ export const plan = async (from: Physical, to: Physical): Promise<readonly strin
 
   const start = at(from.tables.map(unlit))
   const pruned = at(kept.map(withoutUnused))
-  const narrowed = at(kept.map((pair) => withoutGoing(pair, withoutUnused(pair))))
+  const narrowed = at(kept.map((pair) => withoutGoing(withoutUnused(pair), pair.next)))
   const end = at(to.tables.map((table) => (survivors.has(table) ? unlit(table) : table)))
   const statements = [
     ...changedObjects(from, to, true),
@@ -51,29 +51,25 @@ const rewritesColumns = (pair: Kept): boolean =>
   pair.old.columns.some((column) => pair.next.columns.find(({ name }) => name === column.name)?.type !== column.type)
 
 /** Without the constraints and indexes that the next table lacks, has otherwise, or that stand on a column which goes. */
-const withoutUnused = (pair: Kept): Table => {
-  const stay = new Set(withoutGoing(pair, unlit(pair.old)).columns.map((column) => column.name))
-  const used = <T extends { readonly columns?: readonly string[] }>(
-    old: readonly T[] = [],
-    next: readonly T[] = [],
-  ): T[] => {
-    const wanted = new Set(next.map(stable))
-    return old.filter((item) => wanted.has(stable(item)) && (item.columns ?? []).every((column) => stay.has(column)))
-  }
+const withoutUnused = ({ old, next }: Kept): Table => {
+  const gone = new Set(old.columns.filter((column) => goes(column, next)).map((column) => column.name))
+  const stands = ({ columns }: { readonly columns: readonly string[] }) => !columns.some((column) => gone.has(column))
   return {
-    ...unlit(pair.old),
-    uniques: used(pair.old.uniques, pair.next.uniques),
-    checks: used<{ readonly name: string; readonly sql: string; readonly columns?: readonly string[] }>(
-      pair.old.checks,
-      pair.next.checks,
-    ),
-    indexes: used(pair.old.indexes, pair.next.indexes),
+    ...unlit(old),
+    uniques: unchanged(old.uniques, next.uniques).filter(stands),
+    checks: unchanged(old.checks, next.checks),
+    indexes: unchanged(old.indexes, next.indexes).filter(stands),
   }
 }
 
-const withoutGoing = (pair: Kept, table: Table): Table => ({
+const unchanged = <T>(old: readonly T[] = [], next: readonly T[] = []): readonly T[] => {
+  const wanted = new Set(next.map(stable))
+  return old.filter((item) => wanted.has(stable(item)))
+}
+
+const withoutGoing = (table: Table, next: Table): Table => ({
   ...table,
-  columns: table.columns.filter((column) => !goes(column, pair.next)),
+  columns: table.columns.filter((column) => !goes(column, next)),
 })
 
 const changedObjects = (from: Physical, to: Physical, before: boolean): string[] => {

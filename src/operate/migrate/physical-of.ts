@@ -1,0 +1,49 @@
+/** The database that a model needs. */
+import { entityIndexes, liveSql } from '../../model/entity-sql.ts'
+import type { Entity, Model } from '../../model/model.ts'
+import { collation, columnName, columnSqlType, snakeCase } from '../../model/names.ts'
+import { engineObjects, engineTables } from './engine-tables.ts'
+import { type Physical, type Table, type TableColumn, tableName } from './physical.ts'
+
+/** Pure: equal models give equal data. */
+export const physicalOf = (model: Model): Physical => ({
+  tables: [...engineTables, ...[...model.entities.values()].map((entity) => entityTableOf(model, entity))].sort(
+    (a, b) => (tableName(a) < tableName(b) ? -1 : 1),
+  ),
+  objects: engineObjects,
+})
+
+const entityTableOf = (model: Model, entity: Entity): Table => {
+  const key = new Set(entity.key)
+  return {
+    schema: entity.domain,
+    name: snakeCase(entity.name),
+    columns: [
+      ...entity.columns.map((column) => {
+        const type = columnSqlType(column)
+        return {
+          name: columnName(column.name),
+          type: type + collation(type),
+          ...(key.has(column.name) && { notNull: true }),
+        }
+      }),
+      ...rowColumns,
+      { name: '_live', type: 'boolean', generated: liveSql(entity) },
+    ],
+    key: entity.key.map(columnName),
+    indexes: entityIndexes(model, entity),
+  }
+}
+
+/** Of every entity row. A tombstone has its key and these alone, so no declared column but the key is `not null`. */
+const rowColumns: readonly TableColumn[] = [
+  { name: '_deleted', type: 'boolean', notNull: true, default: 'false' },
+  { name: '_epoch', type: 'integer', notNull: true },
+  { name: '_version', type: 'bigint', notNull: true },
+  { name: '_tie', type: 'bigint', notNull: true },
+  { name: '_event_time', type: 'timestamptz' },
+  { name: '_partition', type: 'integer', notNull: true },
+  { name: '_offset', type: 'bigint', notNull: true },
+  { name: '_absent', type: 'text[]' },
+  { name: '_raw', type: 'jsonb' },
+]
