@@ -33,11 +33,6 @@ export const loadState = async (sql: Sql): Promise<(Memory & { readonly saved: S
   return { ...found.memory, saved }
 }
 
-/** Throws the saved state away: the next start begins anew. */
-export const clearState = async (sql: Sql): Promise<void> => {
-  await sql`drop schema if exists simulation cascade`
-}
-
 export const saveState = async (
   sql: TransactionSql,
   tables: readonly SourceTable[],
