@@ -1,4 +1,6 @@
 /** The environment, read and judged once. Nothing else looks at `process.env`. */
+import { present } from './present.ts'
+
 export type Config = {
   /** Folder of the declaration (FOREBAY_SCHEMA). */
   readonly schema: string
@@ -115,8 +117,3 @@ const brokers = (text: string | undefined, faults: string[]): readonly string[] 
   if (list.length === 0) faults.push('KAFKA_BROKERS names no broker; write a list like kafka-1:9092,kafka-2:9092')
   return list
 }
-
-type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-/** Leaves out what is undefined, so that absent means absent. */
-const present = <T extends object>(given: T): Present<T> =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Present<T>

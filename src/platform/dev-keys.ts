@@ -23,10 +23,6 @@ export const developmentKeys = async (dataDir: string): Promise<DevelopmentKeys>
   return { privateKey, publicJwk, issuer: 'forebay-dev', audience: 'forebay' }
 }
 
-/** Reads or makes `<dataDir>/dev-secret` (hex, mode 0600): what stands in for FOREBAY_SECRET in development. */
-export const developmentSecret = (dataDir: string): Promise<string> =>
-  onceWritten(join(dataDir, 'dev-secret'), async () => randomBytes(32).toString('hex'))
-
 const newKey = async (): Promise<JWK> => {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const jwk = await exportJWK(privateKey)

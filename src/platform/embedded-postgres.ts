@@ -73,7 +73,7 @@ export const startPostgres = async (options: EmbeddedOptions): Promise<EmbeddedP
     const port = options.port || (await freePort())
     const server = await launch(binaries.postgres, cluster, owner, { ...settings, port: String(port) })
     if (server.ok) {
-      return { ...server.value, url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres` }
+      return { ...server.value, url: urlOf(password, port) }
     }
     const taken = server.said.includes('could not bind')
     if (taken && !options.port && attempt < 3) continue
@@ -83,6 +83,18 @@ export const startPostgres = async (options: EmbeddedOptions): Promise<EmbeddedP
     )
   }
 }
+
+/** Connection string of the server that another process runs on `dataDir` right now; undefined when none does. */
+export const runningPostgres = async (dataDir: string): Promise<string | undefined> => {
+  const lock = await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '')
+  const lines = lock.split('\n').map((line) => line.trim())
+  const [pid, port, status] = [lines[0], lines[3], lines[7]]
+  if (status !== 'ready' || !(await commandOf(Number(pid))).includes('postgres')) return undefined
+  const password = await readFile(join(dataDir, 'postgres.password'), 'utf8')
+  return urlOf(password.trim(), Number(port))
+}
+
+const urlOf = (password: string, port: number): string => `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
 
 // ── the cluster ─────────────────────────────────────────────────────────────────────────────────────────────────────
 type Owner = { readonly uid: number; readonly gid: number } | undefined

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 
 export type Sql = postgres.Sql
-export type PostgresError = postgres.PostgresError
+export type TransactionSql = postgres.TransactionSql
 export type ConnectOptions = {
   /** Connections at most. */
   readonly max: number

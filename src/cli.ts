@@ -1,0 +1,179 @@
+#!/usr/bin/env node
+import {
+  findVerb,
+  type Input,
+  overview,
+  print,
+  readArguments,
+  UsageError,
+  type Verb,
+  verbHelp,
+  whole,
+} from './operate/verb.ts'
+/** `forebay <verb>`. What a verb needs is loaded when it runs, so that `--help` and `token` are quick. */
+import { ConfigError, readConfig } from './platform/config.ts'
+import { dieOnUncaught } from './platform/lifetime.ts'
+import { present } from './platform/present.ts'
+
+const json = { type: 'boolean', help: 'Print JSON.' } as const
+const half = ['DATABASE_URL'] as const
+
+const verbs: readonly Verb[] = [
+  {
+    name: 'start',
+    summary: 'Runs both halves in one process; without DATABASE_URL on an embedded Postgres.',
+    run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: true, gateway: true }),
+  },
+  {
+    name: 'ingest',
+    summary: 'Runs the half that follows the sources and keeps the views.',
+    needs: half,
+    run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: true, gateway: false }),
+  },
+  {
+    name: 'gateway',
+    summary: 'Runs the half that answers queries.',
+    needs: half,
+    run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: false, gateway: true }),
+  },
+  {
+    name: 'demo',
+    summary: 'Runs both halves on a simulated source, with tokens and a first query to paste.',
+    options: {
+      rate: { type: 'string', value: 'N', help: 'Changes a second (50).' },
+      seed: { type: 'string', value: 'N', help: 'Seed of the simulation (1).' },
+      size: { type: 'string', value: 'SIZE', help: 'How much data to begin with: tiny, small or large (small).' },
+      'no-faults': { type: 'boolean', help: 'Without the duplicates, late changes and bad records of a real source.' },
+      fresh: { type: 'boolean', help: 'Throw away what an earlier demo left.' },
+    },
+    run: async (input) => {
+      const { runDemo } = await import('./operate/demo.ts')
+      return runDemo(input.config, demoOptions(input))
+    },
+  },
+  {
+    name: 'check',
+    summary: 'Judges the schema folder and names every fault with its place.',
+    operands: '[folder]',
+    options: { json },
+    run: async ({ config, positionals: [folder = config.schema], flag }) =>
+      (await import('./operate/check.ts')).runCheck(folder, { json: flag('json') }),
+  },
+  {
+    name: 'migrate',
+    summary: 'Brings the database to the schema by the committed migrations.',
+    options: {
+      generate: { type: 'boolean', help: 'Write the next migration instead, for review.' },
+      name: { type: 'string', value: 'NAME', help: 'What to call it.' },
+      'allow-drop': { type: 'boolean', help: 'Apply migrations that take data away.' },
+      json,
+    },
+    run: async (input) => {
+      const { runMigrate } = await import('./operate/migrate.ts')
+      const options = {
+        schemaFolder: input.config.schema,
+        json: input.flag('json'),
+        allowDrop: input.flag('allow-drop'),
+        ...present({ name: input.text('name') }),
+      }
+      if (input.flag('generate')) return runMigrate({ ...options, generate: true })
+      const { withDatabaseUrl } = await import('./operate/database.ts')
+      return withDatabaseUrl(input.config, (databaseUrl) => runMigrate({ ...options, databaseUrl }))
+    },
+  },
+  {
+    name: 'token',
+    summary: 'Prints a development token.',
+    options: {
+      role: { type: 'string', multiple: true, value: 'ROLE', help: 'A role it carries.' },
+      tenant: { type: 'string', value: 'TENANT', help: 'The tenant it speaks for.' },
+      sub: { type: 'string', value: 'SUBJECT', help: 'Whose it is (developer).' },
+      scope: { type: 'string', multiple: true, value: 'SCOPE', help: 'A scope it carries.' },
+      claim: {
+        type: 'string',
+        multiple: true,
+        value: 'NAME=VALUE',
+        help: 'A further claim; with commas it is a list.',
+      },
+      ttl: { type: 'string', value: 'DURATION', help: 'How long it lasts (PT8H).' },
+    },
+    run: async (input) => (await import('./operate/token.ts')).runToken(input),
+  },
+  {
+    name: 'replay',
+    summary: 'Starts a new epoch of a topic, after its source was restored or replaced or the topic made anew.',
+    options: {
+      'new-epoch': { type: 'string', value: 'TOPIC', help: 'The topic. Changes from here on replace all before.' },
+      partition: { type: 'string', value: 'N', help: 'Only this partition.' },
+      from: {
+        type: 'string',
+        value: 'OFFSET',
+        help: 'Go on reading at this offset instead of where each partition stands.',
+      },
+      json,
+    },
+    run: async (input) => (await import('./operate/replay.ts')).runReplay(input),
+  },
+  {
+    name: 'quarantine',
+    summary: 'Shows the records that could not be decoded or applied.',
+    operands: 'list | show <id>',
+    later: ['redrive', 'drop'],
+    options: {
+      entity: { type: 'string', value: 'ENTITY', help: 'list: only of this entity.' },
+      topic: { type: 'string', value: 'TOPIC', help: 'list: only of this topic.' },
+      limit: { type: 'string', value: 'N', help: 'list: at most so many (100).' },
+      values: { type: 'boolean', help: 'show: with key and value, which may be personal data.' },
+      json,
+    },
+    run: async (input) => (await import('./operate/quarantine.ts')).runQuarantine(input),
+  },
+  { name: 'rebuild', summary: 'Builds a view anew beside the one that serves.' },
+  { name: 'reconcile', summary: 'Compares what is stored with its source.' },
+  { name: 'explain', summary: 'Says why a row is as it is, or why something was denied.' },
+  { name: 'erase', summary: 'Erases a person.' },
+  { name: 'archive', summary: 'Moves old data out.' },
+]
+const sizes = ['tiny', 'small', 'large'] as const
+const demoOptions = (input: Input) => {
+  const size = input.text('size')
+  const known = sizes.find((name) => name === size)
+  if (size !== known) throw new UsageError(`--size ${size}: write ${sizes.join(', ')}`)
+  return {
+    faults: !input.flag('no-faults'),
+    fresh: input.flag('fresh'),
+    ...present({ rate: whole(input, 'rate'), seed: whole(input, 'seed'), size: known }),
+  }
+}
+
+const complain = (text: string): void => void process.stderr.write(`${text}\n`)
+
+const main = async ([name, ...args]: readonly string[]): Promise<number> => {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    if (name === 'help' && args[0] !== undefined) print(verbHelp(findVerb(verbs, args[0])))
+    else (name === undefined ? complain : print)(overview(verbs))
+    return name === undefined ? 2 : 0
+  }
+  const verb = findVerb(verbs, name)
+  if (args.includes('--help') || args.includes('-h')) {
+    print(verbHelp(verb))
+    return 0
+  }
+  const action = args.find((arg) => verb.later?.includes(arg))
+  if (!verb.run || action) {
+    complain(`forebay ${name}${action ? ` ${action}` : ''} is not running yet.`)
+    return 2
+  }
+  const input = readArguments(verb, args)
+  return verb.run({ ...input, config: readConfig(process.env, verb.needs) })
+}
+
+dieOnUncaught()
+try {
+  process.exit(await main(process.argv.slice(2)))
+} catch (error) {
+  const wrongUse = error instanceof UsageError || error instanceof ConfigError
+  complain(error instanceof Error ? error.message : String(error))
+  if (error instanceof UsageError) complain('forebay --help lists the verbs; forebay <verb> --help its options.')
+  process.exit(wrongUse ? 2 : 1)
+}

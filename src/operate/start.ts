@@ -1,0 +1,146 @@
+/** `forebay start`, `ingest` and `gateway`: the halves, on one HTTP server, over one database. */
+import { resolve } from 'node:path'
+import { startGateway } from '../gateway/main.ts'
+import { startIngest } from '../ingest/main.ts'
+import { formatFault, loadSchema } from '../model/load.ts'
+import type { Model } from '../model/model.ts'
+import type { Config } from '../platform/config.ts'
+import { startPostgres } from '../platform/embedded-postgres.ts'
+import { type Checks, healthRoutes, type Readiness, readiness } from '../platform/health.ts'
+import { type Route, serve } from '../platform/http.ts'
+import { type Lifetime, supervise } from '../platform/lifetime.ts'
+import { connect, placeOf, type Sql, untilReachable } from '../platform/postgres.ts'
+import { prepareDatabase, startupCheck } from './migrate/install.ts'
+
+export type Halves = { readonly ingest: boolean; readonly gateway: boolean }
+export const both: Halves = { ingest: true, gateway: true }
+
+export type Running = {
+  /** As given, with the embedded database's address where there is one. */
+  readonly config: Config
+  readonly model: Model
+  /** The database is the embedded one. */
+  readonly embedded: boolean
+  /** A pool of a few connections for whoever started this. */
+  readonly sql: Sql
+  readonly port: number
+  ready(): Promise<Readiness>
+}
+
+/**
+ * Starts what `halves` names and returns once it listens; queries may still be UNAVAILABLE until `ready`. `migrate`: brings the
+ * database to the model first, otherwise it must fit already. Everything opened is closed by the lifetime.
+ * Throws, with a message for the operator, when the schema has faults, the database can't be had or doesn't fit, or the port is taken.
+ */
+export const startForebay = async (
+  given: Config,
+  { resources, fail }: Lifetime,
+  { halves = both, migrate = true }: { readonly halves?: Halves; readonly migrate?: boolean } = {},
+): Promise<Running> => {
+  const model = await readModel(given.schema)
+  const databaseUrl = given.databaseUrl ?? (await embed(given, { resources, fail }))
+  const config = { ...given, databaseUrl }
+  const pool = (name: string, max: number): Sql => {
+    const sql = connect(databaseUrl, { max, name })
+    resources.defer(() => sql.end({ timeout: 1 }))
+    return sql
+  }
+  const sql = pool('operate', 3)
+  await untilReachable(sql, databaseUrl)
+  await (migrate ? prepareDatabase(sql, model, config.schema) : startupCheck(sql, model))
+
+  const routes: Route[] = []
+  const checks: Record<string, () => Promise<Readiness>> = {}
+  if (halves.gateway) {
+    const gateway = await startGateway({ config, model, sql: pool('gateway', 10) })
+    resources.defer(() => gateway.stop())
+    routes.push(...gateway.routes)
+    checks.gateway = gateway.ready
+  }
+  if (halves.ingest) {
+    const ingest = await startIngest({ config, model, sql: pool('ingest', 10) })
+    resources.defer(() => ingest.stop())
+    routes.push(...ingest.routes)
+    checks.ingest = ingest.ready
+  }
+  const server = await serve({
+    port: config.port,
+    host: config.host,
+    routes: [...healthRoutes(checks), ...routes],
+    drainMs: 1_500,
+  })
+  resources.defer(() => server.close())
+  return {
+    config,
+    model,
+    embedded: given.databaseUrl === undefined,
+    sql,
+    port: server.port,
+    ready: () => ready(checks),
+  }
+}
+
+const readModel = async (folder: string): Promise<Model> => {
+  const loaded = await loadSchema(folder)
+  if (loaded.ok) return loaded.model
+  const list = loaded.faults.map(formatFault).join('\n')
+  throw new Error(`The schema in ${resolve(folder)} has faults; nothing was started:\n${list}`)
+}
+
+const embed = async ({ dataDir }: Config, { resources, fail }: Lifetime): Promise<string> => {
+  const server = await startPostgres({ dataDir })
+  let closing = false
+  resources.defer(() => {
+    closing = true
+    return server.stop()
+  })
+  server.exited.then(() => {
+    if (!closing)
+      fail(
+        new Error(`The embedded Postgres in ${dataDir} ended by itself. Start again: it recovers what was committed.`),
+      )
+  })
+  return server.url
+}
+
+const ready = async (checks: Checks): Promise<Readiness> => {
+  const { ready, parts } = await readiness(checks)
+  const reasons = Object.entries(parts).flatMap(([name, part]) =>
+    part.ready ? [] : [`${name}: ${part.reason ?? 'not ready'}`],
+  )
+  return ready ? { ready } : { ready, reason: reasons.join('; ') }
+}
+
+/** The verbs. Returns the exit code once stopped. */
+export const runStart = (config: Config, halves: Halves): Promise<number> =>
+  supervise(async (lifetime) => {
+    const running = await startForebay(config, lifetime, { halves, migrate: halves.ingest && halves.gateway })
+    process.stdout.write(`${banner(running, halves).join('\n')}\n`)
+  })
+
+/** What runs, where, with which real parts, and how to stop it. */
+export const banner = ({ config, model, embedded, port }: Running, halves: Halves): readonly string[] => {
+  const base = `http://${config.host === '0.0.0.0' ? 'localhost' : config.host}:${port}`
+  const parts = [
+    ['Postgres', embedded ? `embedded, in ${config.dataDir}` : placeOf(config.databaseUrl ?? '')],
+    ['Log', config.kafkaBrokers ? `Kafka at ${config.kafkaBrokers.join(', ')}` : 'the built-in journal'],
+    ['Cache', config.redisUrl ? `Redis at ${placeOf(config.redisUrl)}` : 'in process'],
+    [
+      'Tokens',
+      config.jwksUrl
+        ? `verified by ${config.jwksUrl}`
+        : 'development keys; make one with: forebay token --role … --tenant …',
+    ],
+  ]
+  const urls = [
+    ...(halves.gateway ? [['GraphQL', `${base}/graphql`]] : []),
+    ...(halves.gateway && !config.production ? [['GraphiQL', `${base}/graphiql`]] : []),
+    ...(halves.ingest && !config.kafkaBrokers ? [['Journal', `POST ${base}/ingest/<topic>`]] : []),
+    ['Health', `${base}/healthz  ${base}/readyz  ${base}/metrics`],
+  ]
+  return [
+    `Forebay: ${halves.ingest && halves.gateway ? 'both halves' : halves.ingest ? 'ingest' : 'gateway'}, ${model.entities.size} entities, ${model.views.size} views`,
+    ...[...urls, ...parts].map(([name = '', text = '']) => `  ${name.padEnd(9)} ${text}`),
+    'Stop with Ctrl-C.',
+  ]
+}
