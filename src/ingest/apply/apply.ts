@@ -5,7 +5,7 @@
 import type { Entity, Model } from '../../model/model.ts'
 import { entityOf } from '../../model/row-scope.ts'
 import type { Sql } from '../../platform/postgres.ts'
-import type { BadRecord, Change, Position, ReplaceSet } from '../change.ts'
+import type { Position } from '../change.ts'
 import { currentSlot } from '../dirty-log.ts'
 import type { Catalog } from '../generations.ts'
 import type { Partition } from '../source.ts'
@@ -14,15 +14,7 @@ import { entityStatement, type LoggedPath, type Outcome, rowsJson } from './enti
 import { takeFence } from './fence.ts'
 import { fold } from './fold.ts'
 import { quarantine } from './quarantine.ts'
-
-/** A stretch of one partition with what its records came to. `from`: its first offset; `to`: the next one after it. */
-export type Stretch = Partition & {
-  readonly from: bigint
-  readonly to: bigint
-  readonly changes: readonly Change[]
-  readonly sets: readonly ReplaceSet[]
-  readonly bad: readonly BadRecord[]
-}
+import type { Stretch } from './stretch.ts'
 
 export type Applied = {
   readonly kind: 'applied'
@@ -54,17 +46,15 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier
     apply: (stretches) =>
       sql
         .begin(async (tx) => {
+          const items = stretches.flatMap((stretch) => stretch.items)
           const fence = await takeFence(tx, stretches, catalog.version)
           if (fence.kind !== 'held') throw new Abandoned(fence)
           const stored = await resolveSets(
             tx,
             model,
-            stretches.flatMap(({ sets }) => sets),
+            items.flatMap(({ sets }) => sets),
           )
-          const byEntity = Map.groupBy(
-            [...stretches.flatMap(({ changes }) => changes), ...stored],
-            ({ entity }) => entity,
-          )
+          const byEntity = Map.groupBy([...items.flatMap(({ changes }) => changes), ...stored], ({ entity }) => entity)
           const total = { rows: 0, older: 0, duplicate: 0, logged: 0 }
           const refused: Position[] = []
           const restored: Partition[] = []
@@ -90,7 +80,7 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier
               restored.push(...outcome.restored.map(({ partition }) => ({ topic, partition })))
             })
           })
-          const bad = stretches.flatMap((stretch) => stretch.bad)
+          const bad = items.flatMap((item) => item.bad)
           pending.push(quarantine(tx, bad))
           await Promise.all(pending)
           if (restored.length) {

@@ -4,7 +4,7 @@
  */
 import type postgres from 'postgres'
 import { locks } from '../locks.ts'
-import type { Stretch } from './apply.ts'
+import type { Stretch } from './stretch.ts'
 
 export type Tx = postgres.TransactionSql
 /** `origin`: the earliest frontier before the batch, null where there is none yet; `offsets`: where the batch began, as JSON (C22). */

@@ -1,0 +1,222 @@
+/**
+ * The pump: decodes what a source delivers while the last batch commits, and applies all that has gathered in one transaction, so
+ * that batches grow by themselves when there is much to do and stay small when there is little.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log } from '../platform/log.ts'
+import { counter, gauge } from '../platform/metrics.ts'
+import { codeOf, isDataError, type Sql } from '../platform/postgres.ts'
+import { type Applied, type Applier, Moved } from './apply/apply.ts'
+import { condemn, halve, type Item, itemOf, recordCount, type Stretch } from './apply/stretch.ts'
+import type { LogRecord } from './change.ts'
+import type { Decoder } from './decode.ts'
+import { createPositions, readPositions, stopPartition } from './positions.ts'
+import { type Batch, type LogSource, type Partition, partitionName, type Sink } from './source.ts'
+
+/** Records that wait at most before a source is held back, and records in one transaction at most. */
+const bufferCap = 50_000
+const batchCap = 25_000
+
+const appliedTotal = counter({ name: 'forebay_changes_applied_total', help: 'Entity rows written.' })
+const droppedTotal = counter({
+  name: 'forebay_changes_dropped_total',
+  help: 'Changes not applied, by reason.',
+  labels: ['reason'],
+})
+const skippedTotal = counter({
+  name: 'forebay_records_skipped_total',
+  help: 'Records that mean no change, by reason.',
+  labels: ['reason'],
+})
+const quarantinedTotal = counter({ name: 'forebay_records_quarantined_total', help: 'Records put into quarantine.' })
+const waiting = gauge({ name: 'forebay_records_waiting', help: 'Records decoded and not yet applied.' })
+
+export type Pump = {
+  readonly sink: Sink
+  /** Records decoded and not yet applied. */
+  backlog(): number
+  /** Ends when the batch in flight is done; what is buffered comes again at the next start. */
+  stop(): Promise<void>
+}
+
+/**
+ * `applied` is called after each commit. `failed` when this process can't go on at all (its schema is not the registered one); the
+ * pump has stopped then.
+ */
+export const startPump = (options: {
+  readonly sql: Sql
+  readonly source: () => Pick<LogSource, 'rewind'>
+  readonly decoder: Decoder
+  readonly applier: Applier
+  readonly applied: (result: Applied) => void
+  readonly failed: (reason: string) => void
+}): Pump => {
+  const { sql, decoder, applier } = options
+  let buffer: Stretch[] = []
+  let buffered = 0
+  let epochs = new Map<string, number>()
+  let stopped = false
+  let arrived = Promise.withResolvers<void>()
+  let taken = Promise.withResolvers<void>()
+  let inFlight: Promise<void> = Promise.resolve()
+
+  const clear = (partitions?: readonly Partition[]): void => {
+    const names = partitions && new Set(partitions.map(partitionName))
+    buffer = names ? buffer.filter((stretch) => !names.has(partitionName(stretch))) : []
+    buffered = recordCount(buffer)
+    waiting.set(buffered)
+    taken.resolve()
+    taken = Promise.withResolvers()
+  }
+
+  const rewind = async (partitions: readonly Partition[]): Promise<void> => {
+    clear(partitions)
+    const known = await readPositions(sql, partitions)
+    for (const { topic, partition, epoch } of known) epochs.set(partitionName({ topic, partition }), epoch)
+    options.source().rewind(known.filter(({ state }) => state === 'RUNNING'))
+  }
+
+  const decode = (record: LogRecord): Item => {
+    const decoded = decoder.decode(record, epochs.get(partitionName(record)) ?? 0)
+    for (const result of decoded) if (result.kind === 'skipped') skippedTotal.inc({ reason: result.reason })
+    return itemOf(record, decoded)
+  }
+
+  /** Applies, halving where the data is at fault, until each record is in its table or in quarantine. */
+  const apply = async (stretches: readonly Stretch[]): Promise<'on' | 'interrupted'> => {
+    try {
+      const result = await applier.apply(stretches)
+      switch (result.kind) {
+        case 'applied':
+          appliedTotal.inc(result.rows)
+          droppedTotal.inc({ reason: 'older' }, result.older)
+          droppedTotal.inc({ reason: 'duplicate' }, result.duplicate)
+          quarantinedTotal.inc(result.quarantined)
+          options.applied(result)
+          return 'on'
+        case 'lost':
+          log.warn('position.lost', { partitions: stretches.map(partitionName) })
+          await rewind(stretches)
+          return 'interrupted'
+        case 'stuck':
+          for (const partition of result.partitions) await sink.stuck(partition, result.reason)
+          await rewind(stretches)
+          return 'interrupted'
+        case 'unknown-generation':
+          stopped = true
+          options.failed(
+            `another process registered views that this one doesn't know (catalog ${result.registered}): start this one with the same schema folder`,
+          )
+          return 'interrupted'
+      }
+    } catch (error) {
+      if (error instanceof Moved)
+        return apply(condemn(stretches, error.positions, 'its key belongs to another tenant already'))
+      if (!isDataError(error)) throw error
+      const [only] = stretches.flatMap(({ items }) => items)
+      if (recordCount(stretches) === 1 && only) {
+        if (only.bad.length) throw error
+        return apply(condemn(stretches, [only.record], `can't be stored (SQLSTATE ${codeOf(error)})`))
+      }
+      if (recordCount(stretches) === 0) throw error
+      const [first, second] = halve(stretches)
+      return (await apply(first)) === 'on' ? apply(second) : 'interrupted'
+    }
+  }
+
+  const take = (): Stretch[] => {
+    const batch: Stretch[] = []
+    for (let records = 0; buffer.length && (batch.length === 0 || records + buffer[0]!.items.length <= batchCap); ) {
+      const next = buffer.shift()!
+      records += next.items.length
+      const at = batch.findIndex((stretch) => stretch.topic === next.topic && stretch.partition === next.partition)
+      const before = batch[at]
+      // The fence moves each partition once: stretches that follow one another are one.
+      if (before) batch[at] = { ...before, to: next.to, items: [...before.items, ...next.items] }
+      else batch.push(next)
+    }
+    buffered = recordCount(buffer)
+    waiting.set(buffered)
+    taken.resolve()
+    taken = Promise.withResolvers()
+    return batch
+  }
+
+  const run = async (): Promise<void> => {
+    let failures = 0
+    while (!stopped) {
+      if (buffer.length === 0) {
+        await arrived.promise
+        arrived = Promise.withResolvers()
+        continue
+      }
+      const batch = take()
+      const work = apply(batch)
+      inFlight = work.then(
+        () => {},
+        () => {},
+      )
+      try {
+        await work
+        failures = 0
+      } catch (error) {
+        failures += 1
+        log.error('apply.failed', {
+          sqlstate: codeOf(error),
+          message: error instanceof Error ? error.message : String(error),
+        })
+        await sleep(Math.min(100 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2))
+        if (!stopped) await rewindWhenPossible(batch)
+      }
+    }
+  }
+  const rewindWhenPossible = async (batch: readonly Stretch[]): Promise<void> => {
+    while (!stopped) {
+      try {
+        return await rewind(batch)
+      } catch {
+        await sleep(500)
+      }
+    }
+  }
+
+  const sink: Sink = {
+    async assigned(extents) {
+      clear()
+      await inFlight
+      const positions = await createPositions(sql, extents)
+      epochs = new Map(positions.map(({ topic, partition, epoch }) => [partitionName({ topic, partition }), epoch]))
+      return positions.filter(({ state }) => state === 'RUNNING')
+    },
+    async deliver(batch: Batch) {
+      if (stopped) throw new Error('the pump has stopped')
+      buffer.push({
+        topic: batch.topic,
+        partition: batch.partition,
+        from: batch.from,
+        to: batch.to,
+        items: batch.records.map(decode),
+      })
+      buffered += batch.records.length
+      waiting.set(buffered)
+      arrived.resolve()
+      while (buffered > bufferCap && !stopped) await taken.promise
+    },
+    async stuck(partition, reason) {
+      log.error('partition.stuck', { partition: partitionName(partition), reason })
+      clear([partition])
+      await stopPartition(sql, partition, 'STUCK', reason)
+    },
+  }
+  const running = run()
+  return {
+    sink,
+    backlog: () => buffered,
+    async stop() {
+      stopped = true
+      arrived.resolve()
+      taken.resolve()
+      await running
+    },
+  }
+}
