@@ -10,7 +10,7 @@ import { type Applied, type Applier, Moved } from './apply/apply.ts'
 import { condemn, halve, type Item, itemOf, recordCount, type Stretch } from './apply/stretch.ts'
 import type { LogRecord } from './change.ts'
 import type { Decoder } from './decode.ts'
-import { createPositions, readPositions, stopPartition } from './positions.ts'
+import { type Claimed, claimPositions, markStuck, runningPositions } from './source/positions.ts'
 import { type Batch, type LogSource, type Partition, partitionName, type Sink } from './source.ts'
 
 /** Records that wait at most before a source is held back, and records in one transaction at most. */
@@ -54,7 +54,7 @@ export const startPump = (options: {
   const { sql, decoder, applier } = options
   let buffer: Stretch[] = []
   let buffered = 0
-  let epochs = new Map<string, number>()
+  const epochs = new Map<string, number>()
   let stopped = false
   let arrived = Promise.withResolvers<void>()
   let taken = Promise.withResolvers<void>()
@@ -69,11 +69,13 @@ export const startPump = (options: {
     taken = Promise.withResolvers()
   }
 
+  const remember = (positions: readonly Claimed[]): readonly Claimed[] => {
+    for (const position of positions) epochs.set(partitionName(position), position.epoch)
+    return positions
+  }
   const rewind = async (partitions: readonly Partition[]): Promise<void> => {
     clear(partitions)
-    const known = await readPositions(sql, partitions)
-    for (const { topic, partition, epoch } of known) epochs.set(partitionName({ topic, partition }), epoch)
-    options.source().rewind(known.filter(({ state }) => state === 'RUNNING'))
+    options.source().rewind(remember(await runningPositions(sql, partitions)))
   }
 
   const decode = (record: LogRecord): Item => {
@@ -184,9 +186,7 @@ export const startPump = (options: {
     async assigned(extents) {
       clear()
       await inFlight
-      const positions = await createPositions(sql, extents)
-      epochs = new Map(positions.map(({ topic, partition, epoch }) => [partitionName({ topic, partition }), epoch]))
-      return positions.filter(({ state }) => state === 'RUNNING')
+      return remember(await claimPositions(sql, extents))
     },
     async deliver(batch: Batch) {
       if (stopped) throw new Error('the pump has stopped')
@@ -205,7 +205,7 @@ export const startPump = (options: {
     async stuck(partition, reason) {
       log.error('partition.stuck', { partition: partitionName(partition), reason })
       clear([partition])
-      await stopPartition(sql, partition, 'STUCK', reason)
+      await markStuck(sql, partition, reason)
     },
   }
   const running = run()
