@@ -1,13 +1,14 @@
 /**
  * A `Where` over one row, two-valued: null equals only null, so `ne` and `notIn` keep nulls; every other operator drops them.
- * A condition on a to-one join speaks of the row reached, so it does not hold where there is none.
+ * Where a to-one join leads nowhere, what lies behind it reads as null.
  */
 import type { CellValue } from '../../src/ingest/change.ts'
 import type { Literal, Where } from '../../src/model/model.ts'
 import { columnOf, type Seen } from './seen.ts'
 import { compareValues, identity } from './values.ts'
 
-type Follow = (from: Seen, join: string) => Seen | undefined
+/** Answers a row without any value where there is none. */
+type Follow = (from: Seen, join: string) => Seen
 type Compare = Extract<Where, { kind: 'compare' }>
 
 export const holds = (row: Seen, where: Where, follow: Follow): boolean => {
@@ -18,12 +19,10 @@ export const holds = (row: Seen, where: Where, follow: Follow): boolean => {
       return where.items.some((item) => holds(row, item, follow))
     case 'not':
       return !holds(row, where.item, follow)
-    case 'join': {
-      const reached = follow(row, where.join)
-      return reached !== undefined && holds(reached, where.where, follow)
-    }
+    case 'join':
+      return holds(follow(row, where.join), where.where, follow)
     case 'exists':
-      return (follow(row, where.join) !== undefined) === where.exists
+      return Object.keys(follow(row, where.join).row).length > 0 === where.exists
     case 'compare':
       return compares(row, where)
   }

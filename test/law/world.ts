@@ -125,4 +125,7 @@ export const inOrder = (world: World, rows: readonly Seen[], orders: readonly Or
 
 /** Whether a condition over a row's columns and to-one joins holds. */
 export const satisfies = (world: World, from: Seen, where: Where): boolean =>
-  holds(from, where, (row, join) => follow(world, row, join)[0])
+  holds(from, where, (row, join) => {
+    const blank: Seen = { entity: entityOf(world.model, joinOf(row.entity, join).target), row: {}, tenant: null }
+    return follow(world, row, join)[0] ?? blank
+  })

@@ -1,0 +1,97 @@
+/**
+ * Stands between a client and Postgres, counts the client's messages, and can cut every connection between any two of them: what
+ * a crash looks like from the database. What was sent before the cut still reaches Postgres, as it would.
+ */
+import net from 'node:net'
+
+export type CuttingProxy = {
+  readonly url: string
+  /** Messages that clients have sent, startup left out. `executes`: those that ran a statement. */
+  counted(): { readonly messages: number; readonly executes: number }
+  /** Cuts once this many further messages have gone through, and lets nobody in after that. */
+  cutAfter(messages: number): void
+  readonly cut: boolean
+  close(): Promise<void>
+}
+
+const EXECUTE = 'E'.charCodeAt(0)
+const QUERY = 'Q'.charCodeAt(0)
+
+export const startCuttingProxy = async (databaseUrl: string): Promise<CuttingProxy> => {
+  const target = new URL(databaseUrl)
+  const sockets = new Set<net.Socket>()
+  let messages = 0
+  let executes = 0
+  let last = Number.POSITIVE_INFINITY
+  let cut = false
+
+  const server = net.createServer((client) => {
+    const upstream = net.connect({ host: target.hostname, port: Number(target.port) })
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.setNoDelay(true)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        // Ends rather than resets, so that Postgres reads all that was sent.
+        upstream.end()
+      })
+    }
+    if (cut) {
+      client.destroy()
+      return
+    }
+    let pending = Buffer.alloc(0)
+    let started = false
+    client.on('data', (chunk) => {
+      pending = Buffer.concat([pending, chunk])
+      for (
+        let size = messageSize(pending, started);
+        size > 0 && size <= pending.length;
+        size = messageSize(pending, started)
+      ) {
+        if (cut) return
+        if (started && messages >= last) {
+          cut = true
+          for (const socket of sockets) if (socket.remotePort !== Number(target.port)) socket.destroy()
+          return
+        }
+        const message = pending.subarray(0, size)
+        if (started) {
+          messages += 1
+          if (message[0] === EXECUTE || message[0] === QUERY) executes += 1
+        }
+        started = true
+        upstream.write(message)
+        pending = pending.subarray(size)
+      }
+    })
+    upstream.on('data', (chunk) => client.write(chunk))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = new URL(databaseUrl)
+  url.hostname = '127.0.0.1'
+  url.port = String((server.address() as net.AddressInfo).port)
+  return {
+    url: url.href,
+    counted: () => ({ messages, executes }),
+    cutAfter(more) {
+      last = messages + more
+    },
+    get cut() {
+      return cut
+    },
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+/** The length of the first message, 0 while it can't be told. The first of a connection has no type byte. */
+const messageSize = (bytes: Buffer, started: boolean): number => {
+  if (!started) return bytes.length < 4 ? 0 : bytes.readInt32BE(0)
+  return bytes.length < 5 ? 0 : 1 + bytes.readInt32BE(1)
+}
