@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../platform/config.ts'
 import { supervise } from '../platform/lifetime.ts'
-import type { Sql } from '../platform/postgres.ts'
-import { type Feeder, type LogWriter, startFeeder } from './demo/feeder.ts'
+import { type Feeder, startFeeder } from './demo/feeder.ts'
 import { journalWriter } from './demo/journal-writer.ts'
 import { kafkaWriter } from './demo/kafka-writer.ts'
 import { reportProgress } from './demo/progress.ts'
@@ -58,23 +57,18 @@ export const runDemo = (config: Config, options: DemoOptions = {}): Promise<numb
   })
 }
 
-const feed = async ({ config, model, sql }: Running, simulation: Simulation, options: DemoOptions): Promise<Feeder> =>
-  startFeeder({
+const feed = async ({ config, model, sql }: Running, simulation: Simulation, options: DemoOptions): Promise<Feeder> => {
+  const topics = [...new Set([...model.entities.values()].map(({ source }) => source.topic))]
+  return startFeeder({
     simulation,
     sql,
-    writer: await writerOf(
-      config,
-      sql,
-      [...model.entities.values()].map(({ source }) => source.topic),
-    ),
+    writer: await (config.kafkaBrokers ? kafkaWriter(config.kafkaBrokers, topics) : journalWriter(sql, topics)),
     rate: options.rate ?? defaultRate,
     faults: options.faults ?? true,
     seed: options.seed ?? 1,
     size: options.size ?? 'small',
   })
-
-const writerOf = async (config: Config, sql: Sql, topics: readonly string[]): Promise<LogWriter> =>
-  config.kafkaBrokers ? kafkaWriter(sql, config.kafkaBrokers, [...new Set(topics)]) : journalWriter(sql)
+}
 
 /** What the sources held at the start is in the views. A demo that can't get there in time says so by its progress. */
 const untilReady = async (running: Running): Promise<void> => {

@@ -18,8 +18,8 @@ test('a stopped simulation goes on from its saved state: every later change fits
       const transactions = state ? [] : [...run.seedData('tiny')]
       for (let step = 0; step < 500; step += 1) transactions.push(...run.step())
       const records = transactions.flatMap(debezium.render)
-      const memory = { memory: run.memory(), wal: debezium.position(), held: records.slice(0, start) }
-      await sql.begin((tx) => saveState(tx, simulation.tables, transactions, memory))
+      const memory = { memory: run.memory(), wal: debezium.position(), held: records.slice(0, start), outbox: [] }
+      await saveState(sql, simulation.tables, transactions, memory)
       expect((await loadState(sql))?.held).toEqual(records.slice(0, start))
       expect(debezium.position().lsn).toBeGreaterThan(before.lsn)
       history.push(...transactions)

@@ -6,21 +6,13 @@
 import type { OutRecord } from './debezium.ts'
 
 /** `calm`: ticks between two faults of one kind, on average. */
-export type FaultOptions = {
-  readonly random: () => number
-  readonly calm?: number
-  readonly held?: readonly OutRecord[]
-}
+export type FaultOptions = { readonly random: () => number; readonly calm?: number }
 
 const suffix = 12
 
-export const createFaults = ({ random, calm = 80, held = [] }: FaultOptions) => {
+export const createFaults = ({ random, calm = 80 }: FaultOptions) => {
   const sent = new Map<string, OutRecord[]>()
-  let late: { topic: string; ticksLeft: number; records: OutRecord[] } | undefined = held[0] && {
-    topic: held[0].topic,
-    ticksLeft: 0,
-    records: [...held],
-  }
+  let late: { topic: string; ticksLeft: number; records: OutRecord[] } | undefined
   let widened: string | undefined
   const strikes = (): boolean => random() < 1 / calm
   const anyTopic = (): string | undefined => [...sent.keys()][Math.floor(random() * sent.size)]

@@ -1,6 +1,5 @@
 /** Lets the simulation work at a settable rate and hands what its sources would send to a log. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TransactionSql } from 'postgres'
 import { log } from '../../platform/log.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { createDebezium, type OutRecord } from './debezium.ts'
@@ -8,9 +7,9 @@ import { createFaults } from './faults.ts'
 import type { Simulation, Size, Transaction } from './simulation.ts'
 import { loadState, saveState } from './state.ts'
 
-/** Where records go: all of them, in this order within a topic, and `save` committed with them, or it throws. */
+/** Where records go: all of them, in this order within a topic; after a failure, some of them. */
 export type LogWriter = {
-  write(records: readonly OutRecord[], save: (sql: TransactionSql) => Promise<void>): Promise<void>
+  write(records: readonly OutRecord[]): Promise<void>
   close(): Promise<void>
 }
 export type FeederOptions = {
@@ -43,24 +42,24 @@ export const startFeeder = async (options: FeederOptions): Promise<Feeder> => {
     ...(state ? { saved: state.saved } : {}),
   })
   const debezium = createDebezium(simulation.tables, state?.wal)
-  const faults = createFaults({ random: Math.random, held: state?.held ?? [] })
+  const faults = createFaults({ random: Math.random })
   let written = 0
   let stopped = false
   const stopping = new AbortController()
 
-  const write = async (transactions: readonly Transaction[], records: readonly OutRecord[]): Promise<void> => {
-    const memory = { memory: run.memory(), wal: debezium.position(), held: faults.held() }
-    await writer.write(records, (tx) => saveState(tx, simulation.tables, transactions, memory))
-    written += records.length
+  const save = (transactions: readonly Transaction[], outbox: readonly OutRecord[]): Promise<void> => {
+    const memory = { memory: run.memory(), wal: debezium.position(), held: faults.held(), outbox }
+    return saveState(sql, simulation.tables, transactions, memory)
   }
 
-  /** What the simulation did can't be undone, so the same records are tried until the log takes them. */
-  const writeInTheEnd = async (transactions: readonly Transaction[], records: readonly OutRecord[]): Promise<void> => {
+  /** What the simulation did can't be undone, so it waits for a database or a log that is away. False: stopped before it was done. */
+  const inTheEnd = async (attempt: () => Promise<void>): Promise<boolean> => {
     for (let failures = 0; ; failures += 1) {
       try {
-        return await write(transactions, records)
+        await attempt()
+        return true
       } catch (error) {
-        if (stopped) return
+        if (stopped) return false
         if (failures === 0) log.warn('the simulation waits for its log', { error })
         await sleep(500, undefined, { signal: stopping.signal }).catch(() => {})
       }
@@ -83,14 +82,22 @@ export const startFeeder = async (options: FeederOptions): Promise<Feeder> => {
         records.push(...sent)
         owed -= Math.max(1, sent.length)
       }
-      await writeInTheEnd(transactions, options.faults ? faults.disturb(records) : records)
+      const arriving = options.faults ? faults.disturb(records) : records
+      if (transactions.length + arriving.length > 0) {
+        const saved = await inTheEnd(() => save(transactions, arriving))
+        if (saved && (await inTheEnd(() => writer.write(arriving)))) written += arriving.length
+      }
       await sleep(tickMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
 
-  if (!state) {
+  if (state) await writer.write([...state.outbox, ...state.held])
+  else {
+    // Saved at the end: a start that was cut short begins with the same rows again.
     const found = run.seedData(options.size)
-    await write(found, found.flatMap(debezium.render))
+    const records = found.flatMap(debezium.render)
+    for (let at = 0; at < records.length; at += most) await writer.write(records.slice(at, at + most))
+    await save(found, [])
   }
   const working = work()
   return {

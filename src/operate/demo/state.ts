@@ -1,8 +1,7 @@
 /**
- * Keeps the simulation's state in schema `simulation` of Forebay's database, in the same transaction as what it writes to the journal,
- * so that a stopped demo goes on exactly where it was.
+ * Keeps the simulation's state in schema `simulation` of Forebay's database. It is saved before its records go out and with them, so that
+ * a demo that was killed sends the last ones again, as a connector would, and goes on exactly where it was.
  */
-import type { TransactionSql } from 'postgres'
 import type { Sql } from '../../platform/postgres.ts'
 import type { OutRecord, WalPosition } from './debezium.ts'
 import type { Row, Saved, SourceTable, Transaction } from './simulation.ts'
@@ -10,7 +9,9 @@ import type { Row, Saved, SourceTable, Transaction } from './simulation.ts'
 type Memory = {
   readonly memory: Saved['memory']
   readonly wal: WalPosition
-  /** Records on their way when the demo stopped. */
+  /** Records that the log may lack. */
+  readonly outbox: readonly OutRecord[]
+  /** Records on their way, to arrive later. */
   readonly held: readonly OutRecord[]
 }
 
@@ -34,7 +35,7 @@ export const loadState = async (sql: Sql): Promise<(Memory & { readonly saved: S
 }
 
 export const saveState = async (
-  sql: TransactionSql,
+  sql: Sql,
   tables: readonly SourceTable[],
   transactions: readonly Transaction[],
   memory: Memory,
@@ -51,12 +52,14 @@ export const saveState = async (
     for (const { table, row } of settled) note(table, row, false)
   }
   const rows = JSON.stringify([...last.values()])
-  await sql`
-    with given as (select * from jsonb_to_recordset(${rows}::text::jsonb) as g(source text, key text, row jsonb)),
-      gone as (delete from simulation.rows r using given g where r.source = g.source and r.key = g.key and g.row is null)
-    insert into simulation.rows select * from given where row is not null
-    on conflict (source, key) do update set row = excluded.row`
-  await sql`
-    insert into simulation.memory (memory) values (${JSON.stringify(memory)}::text::jsonb)
-    on conflict (id) do update set memory = excluded.memory`
+  await sql.begin(async (tx) => {
+    await tx`
+      with given as (select * from jsonb_to_recordset(${rows}::text::jsonb) as g(source text, key text, row jsonb)),
+        gone as (delete from simulation.rows r using given g where r.source = g.source and r.key = g.key and g.row is null)
+      insert into simulation.rows select * from given where row is not null
+      on conflict (source, key) do update set row = excluded.row`
+    await tx`
+      insert into simulation.memory (memory) values (${JSON.stringify(memory)}::text::jsonb)
+      on conflict (id) do update set memory = excluded.memory`
+  })
 }
