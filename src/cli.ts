@@ -16,24 +16,26 @@ import { dieOnUncaught } from './platform/lifetime.ts'
 import { present } from './platform/present.ts'
 
 const json = { type: 'boolean', help: 'Print JSON.' } as const
-const half = ['DATABASE_URL'] as const
+const answering = { production: ['JWKS_URL', 'FOREBAY_SECRET'] } as const
+const alone = { always: ['DATABASE_URL'] } as const
 
 const verbs: readonly Verb[] = [
   {
     name: 'start',
     summary: 'Runs both halves in one process; without DATABASE_URL on an embedded Postgres.',
+    needs: answering,
     run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: true, gateway: true }),
   },
   {
     name: 'ingest',
     summary: 'Runs the half that follows the sources and keeps the views.',
-    needs: half,
+    needs: alone,
     run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: true, gateway: false }),
   },
   {
     name: 'gateway',
     summary: 'Runs the half that answers queries.',
-    needs: half,
+    needs: { ...alone, ...answering },
     run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: false, gateway: true }),
   },
   {

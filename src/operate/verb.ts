@@ -1,6 +1,6 @@
 /** The form of a command line: verbs, their options, help, and what counts as wrong use. */
 import { parseArgs } from 'node:util'
-import type { Config, Required } from '../platform/config.ts'
+import type { Config, Needs } from '../platform/config.ts'
 
 export type Option = {
   readonly type: 'string' | 'boolean'
@@ -23,7 +23,7 @@ export type Verb = {
   /** What stands behind the verb: `list | show <id>`. */
   readonly operands?: string
   readonly options?: Readonly<Record<string, Option>>
-  readonly needs?: readonly Required[]
+  readonly needs?: Needs
   /** Operands that are not running yet. */
   readonly later?: readonly string[]
   /** Returns the exit code. Absent: not running yet. */

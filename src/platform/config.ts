@@ -37,11 +37,14 @@ export class ConfigError extends Error {
   }
 }
 
+/** What a caller can't do without: ever, and in production. */
+export type Needs = { readonly always?: readonly Required[]; readonly production?: readonly Required[] }
+
 /**
- * Reads and checks every variable; one that is empty counts as absent. `needs`: what the caller can't do without.
+ * Reads and checks every variable; one that is empty counts as absent.
  * Throws ConfigError with every fault at once. Values of URLs are never repeated in it: they may hold passwords.
  */
-export const readConfig = (env: Environment, needs: readonly Required[] = []): Config => {
+export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   const faults: string[] = []
   const text = (name: string): string | undefined => env[name]?.trim() || undefined
   const url = (name: string, schemes: readonly string[], example: string): string | undefined => {
@@ -84,7 +87,8 @@ export const readConfig = (env: Environment, needs: readonly Required[] = []): C
   }
   if (found.secret && found.secret.length < 32)
     faults.push('FOREBAY_SECRET is shorter than 32 characters; make one with: openssl rand -hex 32')
-  for (const name of needs) if (!text(name)) faults.push(`${name} is missing; ${reasons[name]}`)
+  for (const name of [...(needs.always ?? []), ...(production ? (needs.production ?? []) : [])])
+    if (!text(name)) faults.push(`${name} is missing; ${reasons[name]}`)
 
   if (faults.length > 0) throw new ConfigError(faults)
   return {

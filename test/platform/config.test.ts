@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest'
+import { ConfigError, readConfig } from '../../src/platform/config.ts'
+
+const faultsOf = (env: Record<string, string>, needs = {}): readonly string[] => {
+  try {
+    readConfig(env, needs)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}
+
+test('an empty environment gives the embedded parts, on loopback', () => {
+  expect(readConfig({ DATABASE_URL: '', REDIS_URL: ' ' })).toEqual({
+    schema: 'schema',
+    port: 4000,
+    host: '127.0.0.1',
+    production: false,
+    dataDir: '.forebay',
+  })
+})
+
+test('every variable is read', () => {
+  const config = readConfig({
+    FOREBAY_SCHEMA: 'else',
+    PORT: '0',
+    HOST: '10.0.0.1',
+    DATABASE_URL: 'postgres://u:p@h/d',
+    DATABASE_READ_URL: 'postgresql://r/d',
+    KAFKA_BROKERS: 'a:9092, [::1]:9093',
+    SCHEMA_REGISTRY_URL: 'http://r:8081',
+    REDIS_URL: 'rediss://h',
+    JWKS_URL: 'https://i/jwks',
+    JWT_ISSUER: 'i',
+    JWT_AUDIENCE: 'a',
+    FOREBAY_SECRET: 's'.repeat(32),
+    FOREBAY_DATA: '/data',
+    NODE_ENV: 'production',
+  })
+  expect(config).toEqual({
+    schema: 'else',
+    port: 0,
+    host: '10.0.0.1',
+    databaseUrl: 'postgres://u:p@h/d',
+    databaseReadUrl: 'postgresql://r/d',
+    kafkaBrokers: ['a:9092', '[::1]:9093'],
+    schemaRegistryUrl: 'http://r:8081',
+    redisUrl: 'rediss://h',
+    jwksUrl: 'https://i/jwks',
+    jwtIssuer: 'i',
+    jwtAudience: 'a',
+    secret: 's'.repeat(32),
+    dataDir: '/data',
+    production: true,
+  })
+})
+
+test('all faults are named at once, each with what to write, and no value of a URL is repeated', () => {
+  const faults = faultsOf(
+    {
+      DATABASE_URL: 'mysql://root:hunter2@h/d',
+      DATABASE_READ_URL: 'hunter2',
+      KAFKA_BROKERS: 'hunter2@kafka:9092,kafka',
+      SCHEMA_REGISTRY_URL: 'ftp://r',
+      REDIS_URL: 'http://:hunter2@r',
+      JWT_ISSUER: 'i',
+      FOREBAY_SECRET: 'hunter2',
+      PORT: '99999',
+      NODE_ENV: 'prod',
+    },
+    { always: ['JWKS_URL'] },
+  )
+  const names = faults.map((fault) => fault.split(' ')[0])
+  expect(new Set(names)).toEqual(
+    new Set([
+      'DATABASE_URL',
+      'DATABASE_READ_URL',
+      'KAFKA_BROKERS',
+      'SCHEMA_REGISTRY_URL',
+      'REDIS_URL',
+      'JWT_ISSUER',
+      'FOREBAY_SECRET',
+      'PORT',
+      'NODE_ENV',
+      'JWKS_URL',
+    ]),
+  )
+  expect(faults.join()).not.toContain('hunter2')
+  for (const fault of faults) expect(fault).toMatch(/; \S/)
+})
+
+test.each(['', ' ', '-1', '1.5', '4000x', '65536', 'http'])('the port %j is judged', (PORT) => {
+  expect(faultsOf({ PORT })).toHaveLength(PORT.trim() === '' ? 0 : 1)
+})
+
+test.each(['kafka', 'kafka:', 'kafka:0', 'kafka:70000', 'http://kafka:9092', ',', 'a:1 b:2'])(
+  'the brokers %j are refused',
+  (KAFKA_BROKERS) => {
+    expect(faultsOf({ KAFKA_BROKERS })).toHaveLength(1)
+  },
+)
+
+test('a key set without issuer and audience is refused, since any of its tokens would do', () => {
+  expect(faultsOf({ JWKS_URL: 'https://i/jwks' }).map((fault) => fault.split(' ')[0])).toEqual([
+    'JWT_ISSUER',
+    'JWT_AUDIENCE',
+  ])
+})
+
+test('what only production needs is asked for only there', () => {
+  const needs = { production: ['JWKS_URL', 'FOREBAY_SECRET'] as const }
+  expect(faultsOf({}, needs)).toEqual([])
+  expect(faultsOf({ NODE_ENV: 'production' }, needs)).toHaveLength(2)
+})
