@@ -7,14 +7,17 @@ export const journalWriter = async (sql: Sql, topics: readonly string[]): Promis
   await createTopics(sql, topics)
   return {
     write: async (records) => {
-      for (const [topic, own] of Map.groupBy(records, (record) => record.topic)) {
-        const bytes = own.map(({ key, value, headers }) => ({
-          key: Buffer.from(key),
-          value: value === null ? null : Buffer.from(value),
-          headers,
-        }))
-        await append(sql, topic, bytes)
-      }
+      const byTopic = [...Map.groupBy(records, (record) => record.topic)].sort(([a], [b]) => (a < b ? -1 : 1))
+      await sql.begin(async (tx) => {
+        for (const [topic, own] of byTopic) {
+          const bytes = own.map(({ key, value, headers }) => ({
+            key: Buffer.from(key),
+            value: value === null ? null : Buffer.from(value),
+            headers,
+          }))
+          await append(tx, topic, bytes)
+        }
+      })
     },
     close: async () => {},
   }
