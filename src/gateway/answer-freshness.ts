@@ -1,0 +1,69 @@
+/** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
+import { type FreshnessState, iso, type Partition, type Trouble, type ViewFreshness, worst } from './freshness.ts'
+import { sign } from './secret.ts'
+
+export type AnswerFreshness = {
+  readonly asOf: string | null
+  readonly lagMs: number | null
+  readonly maxLagMs: number | null
+  readonly state: FreshnessState
+  /** What asOf is a bound of: the log, as far as it was written. */
+  readonly basis: 'LOG'
+  readonly views: Readonly<Record<string, ViewAnswer>>
+  /** How far the sources had been applied: for reading one's own writes. */
+  readonly position: string
+}
+type ViewAnswer = {
+  readonly asOf: string | null
+  readonly lagMs: number | null
+  readonly maxLagMs: number
+  readonly state: FreshnessState
+  readonly sources: readonly Trouble[]
+}
+
+const oldest = (bounds: readonly (number | null)[]): number | null =>
+  bounds.length === 0 || bounds.includes(null) ? null : Math.min(...(bounds as number[]))
+
+/** Signed: `topic → partition → [epoch, next offset]`. */
+export const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
+  const position: Record<string, Record<string, readonly [number, string]>> = {}
+  for (const { topic, partition, epoch, nextOffset } of partitions) {
+    position[topic] ??= {}
+    position[topic][partition] = [epoch, nextOffset]
+  }
+  return sign(JSON.stringify(position), key)
+}
+
+/** `views`: those that the answer speaks of; absent for an answer without rows. `cachedAsOf`: of the oldest cached row. */
+export const answerFreshness = (
+  views: ReadonlyMap<string, ViewFreshness>,
+  now: number,
+  key: Buffer,
+): AnswerFreshness | undefined => {
+  if (views.size === 0) return undefined
+  const all = [...views.values()]
+  const asOf = oldest(all.map((view) => view.asOf))
+  const partitions = new Map(
+    all.flatMap((view) => view.partitions).map((one) => [`${one.topic}-${one.partition}`, one]),
+  )
+  return {
+    asOf: iso(asOf),
+    lagMs: asOf === null ? null : Math.max(0, now - asOf),
+    maxLagMs: Math.min(...all.map((view) => view.maxLagMs)),
+    state: worst(all.map((view) => view.state)),
+    basis: 'LOG',
+    views: Object.fromEntries(
+      [...views].map(([name, { asOf, lagMs, maxLagMs, state, sources }]) => [
+        name,
+        { asOf: iso(asOf), lagMs, maxLagMs, state, sources },
+      ]),
+    ),
+    position: positionToken([...partitions.values()], key),
+  }
+}
+
+export const freshnessHeaders = (freshness: AnswerFreshness): readonly (readonly [string, string])[] => [
+  ...(freshness.asOf === null ? [] : [['forebay-as-of', freshness.asOf] as const]),
+  ['forebay-position', freshness.position],
+  ['forebay-state', freshness.state],
+]

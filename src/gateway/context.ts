@@ -1,0 +1,54 @@
+/** What one request carries from step to step. */
+import type { OrderBy, View, Where } from '../model/model.ts'
+import type { Identity } from './auth.ts'
+import type { ViewFreshness } from './freshness.ts'
+import type { Fields } from './project.ts'
+import type { Status } from './status.ts'
+import type { Verdict } from './verdict.ts'
+
+/** One row as its reader may see it. `key`: its values as text, in the order of ViewTable.key. `asOf`: milliseconds; null: no bound. */
+export type ViewRow = {
+  readonly view: string
+  readonly key: readonly (string | null)[]
+  readonly fields: Fields
+  readonly incomplete: boolean
+  readonly asOf: number | null
+}
+export type PageRequest = {
+  readonly where: Where | undefined
+  readonly orderBy: readonly OrderBy[]
+  readonly limit: number
+  readonly backward: boolean
+  /** A sealed cursor: rows strictly beyond it, in the page's direction. */
+  readonly from: string | undefined
+}
+export type Page = {
+  readonly rows: readonly { readonly row: ViewRow; readonly cursor: string }[]
+  readonly more: boolean
+}
+/** Reads rows for one request: every statement carries the reader's tenant and row rules, every row is masked. */
+export type Reader = {
+  byKey(view: View, key: readonly (string | null)[]): Promise<ViewRow | null>
+  byLookup(view: View, field: string, value: unknown): Promise<ViewRow | null>
+  page(view: View, request: PageRequest): Promise<Page>
+  /** At most `countLimit` + 1. */
+  count(view: View, where: Where | undefined): Promise<number>
+}
+export const countLimit = 10_000
+
+export type Context = {
+  readonly identity: Identity
+  readonly verdict: Verdict
+  readonly requestId: string
+  /** Throws UNAVAILABLE where nothing keeps the view. */
+  readonly freshness: (view: string) => ViewFreshness
+  /** Told of rows that are older than what `freshness` says. */
+  readonly older: (view: string, asOf: number) => void
+  readonly status: () => Promise<Status>
+  /** The upper bound of the primary's clock. */
+  readonly now: () => number
+  /** Set once the operation is planned. */
+  reader?: Reader
+  /** Views whose rows the answer speaks of. */
+  readonly touched: Set<string>
+}

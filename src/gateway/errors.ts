@@ -1,0 +1,69 @@
+/** The closed list of what can go wrong for a caller, and how it is said. */
+import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+
+export type ErrorCode =
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'BAD_USER_INPUT'
+  | 'STALE'
+  | 'TOO_COSTLY'
+  | 'RATE_LIMITED'
+  | 'UNAVAILABLE'
+  | 'INTERNAL'
+
+const status: Record<ErrorCode, number> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  BAD_USER_INPUT: 400,
+  STALE: 503,
+  TOO_COSTLY: 400,
+  RATE_LIMITED: 429,
+  UNAVAILABLE: 503,
+  INTERNAL: 500,
+}
+export const statusOf = (code: ErrorCode): number => status[code]
+
+/** Refuses the whole request: no data, the code's HTTP status. */
+export const refusal = (code: ErrorCode, message: string): GraphQLError =>
+  new GraphQLError(message, { extensions: { code, http: { status: status[code] } } })
+
+/** Fails one field: its siblings are answered, so the HTTP status stays 200. */
+export const fieldError = (code: ErrorCode, message: string): GraphQLError =>
+  new GraphQLError(message, { extensions: { code } })
+
+/** The codes of Apollo Server, in our words. What isn't listed is ours already, or unforeseen. */
+const foreign: Readonly<Record<string, ErrorCode>> = {
+  GRAPHQL_PARSE_FAILED: 'BAD_USER_INPUT',
+  GRAPHQL_VALIDATION_FAILED: 'BAD_USER_INPUT',
+  OPERATION_RESOLUTION_FAILURE: 'BAD_USER_INPUT',
+  BAD_REQUEST: 'BAD_USER_INPUT',
+  PERSISTED_QUERY_NOT_FOUND: 'BAD_USER_INPUT',
+  PERSISTED_QUERY_NOT_SUPPORTED: 'BAD_USER_INPUT',
+}
+const isOurs = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(status, code)
+
+/**
+ * The last gate of every error: a code of the list, a message that names no hidden field ("Did you mean …" is cut), and for
+ * what nobody foresaw a message without content. `seen` gets the unforeseen ones.
+ */
+export const formatError = (
+  formatted: GraphQLFormattedError,
+  error: unknown,
+  seen: (error: unknown) => void,
+): GraphQLFormattedError => {
+  const given = formatted.extensions?.code
+  const code = isOurs(given) ? given : typeof given === 'string' ? foreign[given] : undefined
+  const place = {
+    ...(formatted.locations && { locations: formatted.locations }),
+    ...(formatted.path && { path: formatted.path }),
+  }
+  if (code === undefined || code === 'INTERNAL') {
+    seen(error)
+    return {
+      message: 'Something went wrong here, not with the request. It has been logged.',
+      ...place,
+      extensions: { code: 'INTERNAL' },
+    }
+  }
+  return { message: formatted.message.replace(/ Did you mean .*$/s, ''), ...place, extensions: { code } }
+}

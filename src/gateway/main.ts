@@ -1,0 +1,201 @@
+/** The gateway: authenticate → plan → wait → fetch → mask → respond. */
+import { execute, type GraphQLSchema } from 'graphql'
+import { LRUCache } from 'lru-cache'
+import type { Model } from '../model/model.ts'
+import { databaseClock } from '../platform/clock.ts'
+import type { Config } from '../platform/config.ts'
+import type { Readiness } from '../platform/health.ts'
+import type { RequestContext, Route } from '../platform/http.ts'
+import { counter } from '../platform/metrics.ts'
+import { connect, type Sql } from '../platform/postgres.ts'
+import { connectRedis } from '../platform/redis.ts'
+import { answerFreshness, freshnessHeaders } from './answer-freshness.ts'
+import { type Authenticate, configuredAuthenticator, type Identity } from './auth.ts'
+import type { Context } from './context.ts'
+import { fieldError } from './errors.ts'
+import { checkNames } from './field-names.ts'
+import { asFarAs, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness.ts'
+import { graphiqlRoutes } from './graphiql.ts'
+import { graphqlRoute } from './graphql-route.ts'
+import { limits } from './limits.ts'
+import { createPlanner, notRunning } from './plan.ts'
+import { createProjector } from './project.ts'
+import { createReader, type ReaderParts } from './reader.ts'
+import { createRowCache } from './row-cache.ts'
+import { graphqlSchema, rootsOf, sharedTypes } from './schema.ts'
+import { deriveKeys, readSecret } from './secret.ts'
+import { type Steps, startGraphqlServer } from './server.ts'
+import { readStatus } from './status.ts'
+import { createVerdicts, fullVerdict, type Verdict } from './verdict.ts'
+import { startWatch } from './watch.ts'
+
+export type GatewayOptions = {
+  readonly config: Config
+  readonly model: Model
+  /** For watching how far the store is; rows are read through a pool of the gateway's own, so neither holds up the other. */
+  readonly sql: Sql
+  /** For tests: instead of what the configuration says. */
+  readonly authenticate?: Authenticate
+  readonly watchStatement?: ReaderParts['watch']
+}
+export type Gateway = {
+  readonly routes: readonly Route[]
+  readonly authenticate: Authenticate
+  /** Every view is kept and has a bound. */
+  ready(): Promise<Readiness>
+  stop(): Promise<void>
+}
+const readPool = { max: 10, name: 'gateway reads', statementTimeoutMs: limits.statementMs } as const
+
+const tenantless = counter({
+  name: 'forebay_tenantless_reads_total',
+  help: 'Reads that saw nothing because the token carries no tenant.',
+  labels: ['view'],
+})
+/** Asking for freshness comes in a later step; until then a request that needs it is refused, not answered regardless. */
+const askingHeaders = [
+  'forebay-max-staleness',
+  'forebay-after',
+  'forebay-consistency',
+  'forebay-on-stale',
+  'forebay-wait',
+]
+
+/** Throws when the configuration, the model's names or Postgres don't let it start. */
+export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
+  const { config, model, sql } = options
+  checkNames(model)
+  const authenticate = options.authenticate ?? (await configuredAuthenticator(config))
+  const keys = deriveKeys(
+    await readSecret({ secret: config.secret, production: config.production, dataDir: config.dataDir }),
+  )
+  const bases = new Map([...model.views.values()].map((view) => [view.name, viewBasis(model, view)]))
+  const tables = new Map([...bases].map(([name, { table }]) => [name, table]))
+  const clock = databaseClock(sql)
+  await clock.refresh()
+  const watch = await startWatch(sql)
+  const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
+  const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
+
+  const shared = sharedTypes(model)
+  const full = graphqlSchema(model, tables, shared, fullVerdict(model))
+  const roots = rootsOf(model)
+  const verdictOf = createVerdicts(model)
+  const roleSchemas = new LRUCache<string, GraphQLSchema>({ max: 200 })
+  const roleSchema = (verdict: Verdict): GraphQLSchema => {
+    const known = roleSchemas.get(verdict.key)
+    if (known) return known
+    const made = graphqlSchema(model, tables, shared, verdict)
+    roleSchemas.set(verdict.key, made)
+    return made
+  }
+  const planOf = createPlanner()
+  const parts: ReaderParts = {
+    sql: reads ?? sql,
+    bases,
+    keys,
+    project: createProjector(model, keys.token),
+    cache: redis && createRowCache(redis, () => clock.upper()),
+    tenantless: (view) => tenantless.inc({ view }),
+    ...(options.watchStatement && { watch: options.watchStatement }),
+  }
+
+  /** The snapshot is taken before any row is read, so what it says holds for all of them. */
+  const open = (identity: Identity, requestId: string): Context => {
+    const snapshot = watch.current()
+    const known = new Map<string, ViewFreshness>()
+    const freshness = (view: string): ViewFreshness => {
+      const basis = bases.get(view)
+      if (!snapshot || !basis)
+        throw fieldError('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
+      if (generationOf(snapshot, basis) === undefined) {
+        throw fieldError(
+          'UNAVAILABLE',
+          `${view} is not kept yet: no ingest process has registered this definition of it.`,
+        )
+      }
+      let found = known.get(view)
+      if (!found) {
+        found = viewFreshness(snapshot, basis, clock.upper())
+        known.set(view, found)
+      }
+      return found
+    }
+    return {
+      identity,
+      requestId,
+      verdict: verdictOf(identity.roles, identity.scopes),
+      freshness,
+      older: (view, asOf) => known.set(view, asFarAs(freshness(view), asOf, clock.upper())),
+      touched: new Set(),
+      now: () => clock.upper(),
+      status: async () => {
+        if (!snapshot) throw fieldError('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
+        return await readStatus(sql, snapshot, bases, clock.upper())
+      },
+    }
+  }
+
+  const steps: Steps = {
+    plan: (document, operation, variables, context) => {
+      const { verdict } = context
+      const plan = planOf(document, operation, variables, { full, roots, role: roleSchema(verdict) }, verdict)
+      const none: ReadonlySet<string> = new Set()
+      context.reader = createReader(parts, {
+        verdict,
+        claims: context.identity.claims,
+        columns: (view) => plan.columns.get(view) ?? none,
+        freshness: context.freshness,
+        older: context.older,
+      })
+    },
+    execute: async (document, operationName, variables, context) =>
+      await execute({
+        schema: roleSchema(context.verdict),
+        document,
+        contextValue: context,
+        variableValues: variables,
+        operationName,
+      }),
+    respond: ({ touched, freshness, now }) => {
+      const views = new Map([...touched].flatMap((view) => tryFreshness(freshness, view)))
+      const said = answerFreshness(views, now(), keys.position)
+      return said
+        ? { extensions: { freshness: said }, headers: freshnessHeaders(said) }
+        : { extensions: {}, headers: [] }
+    },
+  }
+  const server = await startGraphqlServer(full, steps)
+
+  const route = graphqlRoute(async (asked, { request, requestId }: RequestContext) => {
+    const identity = await authenticate(request.headers.authorization)
+    const asking = askingHeaders.find((name) => request.headers[name] !== undefined)
+    if (asking !== undefined) throw notRunning(`The header ${asking}`)
+    return await server.run(asked, open(identity, requestId))
+  })
+  return {
+    routes: [route, ...(config.production ? [] : await graphiqlRoutes())],
+    authenticate,
+    ready: async () => {
+      const snapshot = watch.current()
+      if (!snapshot) return { ready: false, reason: 'Postgres does not answer' }
+      const waiting = [...bases.values()].filter((basis) => viewFreshness(snapshot, basis, clock.upper()).asOf === null)
+      const names = waiting.map(({ view }) => view.name).join(', ')
+      return waiting.length === 0 ? { ready: true } : { ready: false, reason: `not caught up yet: ${names}` }
+    },
+    stop: async () => {
+      await watch.stop()
+      await server.stop()
+      redis?.end()
+      await reads?.end({ timeout: 1 })
+    },
+  }
+}
+
+const tryFreshness = (freshness: Context['freshness'], view: string): [string, ViewFreshness][] => {
+  try {
+    return [[view, freshness(view)]]
+  } catch {
+    return []
+  }
+}

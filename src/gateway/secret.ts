@@ -1,0 +1,74 @@
+/** Keys derived from the one secret, each for its own purpose, and what is signed or sealed with them. */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export type Keys = { readonly token: Buffer; readonly cursor: Buffer; readonly position: Buffer }
+
+export const deriveKeys = (secret: string): Keys => {
+  const derive = (purpose: string): Buffer => Buffer.from(hkdfSync('sha256', secret, 'forebay', purpose, 32))
+  return { token: derive('token'), cursor: derive('cursor'), position: derive('position') }
+}
+
+/**
+ * FOREBAY_SECRET, at least 32 characters, the same on every gateway. In development without it: a random one, kept in
+ * `dataDir` so that tokens and cursors outlive a restart.
+ */
+export const readSecret = async (options: {
+  readonly secret: string | undefined
+  readonly production: boolean
+  readonly dataDir: string
+}): Promise<string> => {
+  if (options.secret !== undefined && options.secret.length >= 32) return options.secret
+  if (options.secret !== undefined || options.production) {
+    throw new Error(
+      'FOREBAY_SECRET must be set to at least 32 random characters, the same on every gateway: openssl rand -hex 32',
+    )
+  }
+  const file = join(options.dataDir, 'secret')
+  try {
+    return await readFile(file, 'utf8')
+  } catch {
+    await mkdir(options.dataDir, { recursive: true })
+    const made = randomBytes(32).toString('hex')
+    try {
+      await writeFile(file, made, { flag: 'wx', mode: 0o600 })
+      await chmod(file, 0o600)
+      return made
+    } catch {
+      return await readFile(file, 'utf8')
+    }
+  }
+}
+
+/** AES-256-GCM: the reader learns nothing, and only text sealed for the same `context` opens. */
+export const seal = (text: string, context: string, key: Buffer): string => {
+  const nonce = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))
+  return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+}
+/** The sealed text, or undefined when it was tampered with or sealed for another context. */
+export const unseal = (sealed: string, context: string, key: Buffer): string | undefined => {
+  const bytes = Buffer.from(sealed, 'base64url')
+  if (bytes.length < 28) return undefined
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(Buffer.from(context))
+    decipher.setAuthTag(bytes.subarray(-16))
+    return decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8')
+  } catch {
+    return undefined
+  }
+}
+
+const signature = (text: string, key: Buffer): string =>
+  createHmac('sha256', key).update(text).digest('base64url').slice(0, 22)
+export const sign = (text: string, key: Buffer): string =>
+  `${Buffer.from(text).toString('base64url')}.${signature(text, key)}`
+/** The signed text, or undefined when it wasn't signed with this key. */
+export const verify = (signed: string, key: Buffer): string | undefined => {
+  const [body = '', mark = ''] = signed.split('.')
+  const text = Buffer.from(body, 'base64url').toString()
+  const right = Buffer.from(signature(text, key))
+  const given = Buffer.from(mark)
+  return given.length === right.length && timingSafeEqual(given, right) ? text : undefined
+}

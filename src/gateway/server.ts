@@ -1,0 +1,123 @@
+/** Apollo Server as the HTTP and GraphQL shell: parse, validate, negotiate. What an operation means and answers is main.ts's. */
+import { ApolloServer, type ApolloServerOptionsWithGateway, HeaderMap, type HTTPGraphQLResponse } from '@apollo/server'
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled'
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+} from 'graphql'
+import { log } from '../platform/log.ts'
+import type { Context } from './context.ts'
+import { formatError, refusal } from './errors.ts'
+import { limits } from './limits.ts'
+
+export type Variables = Readonly<Record<string, unknown>>
+export type Steps = {
+  /** Throws what refuses the operation. */
+  plan(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): void
+  execute(
+    document: DocumentNode,
+    operationName: string | undefined,
+    variables: Variables,
+    context: Context,
+  ): Promise<ExecutionResult>
+  /** What the answer says of itself. */
+  respond(context: Context): {
+    readonly extensions: Readonly<Record<string, unknown>>
+    readonly headers: readonly (readonly [string, string])[]
+  }
+}
+export type GraphqlRequest = {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** With its `?`. */
+  readonly search: string
+  readonly body: unknown
+}
+export type GraphqlServer = {
+  run(request: GraphqlRequest, context: Context): Promise<HTTPGraphQLResponse>
+  stop(): Promise<void>
+}
+
+/** One document, parsed and validated against the full schema, serves all roles; execution sees the role's own. */
+export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Promise<GraphqlServer> => {
+  // A gateway is how Apollo Server lets another executor in while it keeps parsing, validation and error handling.
+  const gateway: ApolloServerOptionsWithGateway<Context>['gateway'] = {
+    onSchemaLoadOrUpdate: (announce) => {
+      announce({ apiSchema: full, coreSupergraphSdl: '' })
+      return () => {}
+    },
+    load: async () => ({
+      executor: async ({ document, request, context }) =>
+        (await steps.execute(
+          document,
+          request.operationName,
+          request.variables ?? {},
+          context as unknown as Context,
+        )) as never,
+    }),
+    stop: async () => {},
+  }
+  const server = new ApolloServer<Context>({
+    gateway,
+    introspection: true,
+    nodeEnv: 'production',
+    includeStacktraceInErrorResponses: false,
+    hideSchemaDetailsFromClientErrors: true,
+    allowBatchedHttpRequests: false,
+    stopOnTerminationSignals: false,
+    persistedQueries: false,
+    status400ForVariableCoercionErrors: true,
+    parseOptions: { maxTokens: limits.tokens },
+    // Each makes a browser ask first; with a bearer token one is always there.
+    csrfPrevention: { requestHeaders: ['authorization', 'apollo-require-preflight', 'x-apollo-operation-name'] },
+    logger: {
+      debug: () => {},
+      info: () => {},
+      warn: (event) => log.warn(String(event)),
+      error: (event) => log.error(String(event)),
+    },
+    formatError: (formatted, error) =>
+      formatError(formatted, error, (unforeseen) => log.error('unforeseen', { error: unwrap(unforeseen) })),
+    plugins: [
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginLandingPageDisabled(),
+      {
+        requestDidStart: async () => ({
+          didResolveOperation: async ({ document, operation, request, contextValue }) => {
+            if (!operation)
+              throw refusal('BAD_USER_INPUT', 'Several operations stand in the document: say which with operationName.')
+            steps.plan(document, operation, request.variables ?? {}, contextValue)
+          },
+          willSendResponse: async ({ response, contextValue }) => {
+            if (response.body.kind !== 'single') return
+            const { extensions, headers } = steps.respond(contextValue)
+            if (Object.keys(extensions).length > 0) response.body.singleResult.extensions = { ...extensions }
+            for (const [name, value] of headers) response.http.headers.set(name, value)
+          },
+        }),
+      },
+    ],
+  })
+  await server.start()
+  return {
+    run: async (request, context) => {
+      const headers = new HeaderMap()
+      for (const [name, value] of Object.entries(request.headers)) {
+        if (value !== undefined) headers.set(name, typeof value === 'string' ? value : value.join(', '))
+      }
+      return await server.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method: request.method, headers, search: request.search, body: request.body },
+        context: async () => context,
+      })
+    },
+    stop: () => server.stop(),
+  }
+}
+
+const unwrap = (error: unknown): unknown => (error instanceof GraphQLError ? (error.originalError ?? error) : error)
