@@ -49,6 +49,8 @@ export type LogSource = {
    * Throws when the log can't be asked.
    */
   extents(): Promise<readonly Extent[]>
+  /** What keeps it from reading now, for readiness and operators; undefined: nothing. */
+  status(): string | undefined
   /** Ends every delivery, fetch and connection; a `deliver` in flight is not waited for. */
   stop(): Promise<void>
 }
