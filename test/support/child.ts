@@ -13,6 +13,8 @@ export type Child = {
   output(): string
   /** True until it ended, of itself or not. */
   alive(): boolean
+  /** Resolves with its exit code when it has ended; null when it was killed. */
+  readonly ended: Promise<number | null>
   /** SIGTERM, then SIGKILL after `graceMs`. */
   stop(graceMs?: number): Promise<void>
   /** SIGKILL at once, as a power cut would. */
@@ -60,7 +62,7 @@ export function startChild(
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
-  const ended = once(child, 'exit')
+  const ended = once(child, 'exit').then(([code]) => code as number | null)
   const kill9 = async (): Promise<void> => {
     if (!alive()) return
     signal('SIGKILL')
@@ -70,6 +72,7 @@ export function startChild(
     pid,
     output: () => text,
     alive,
+    ended,
     kill9,
     async stop(graceMs = 10_000) {
       if (!alive()) return
