@@ -49,8 +49,8 @@ const verbs: readonly Verb[] = [
       fresh: { type: 'boolean', help: 'Throw away what an earlier demo left.' },
     },
     run: async (input) => {
-      const { runDemo } = await import('./operate/demo.ts')
-      return runDemo(input.config, demoOptions(input))
+      const options = demoOptions(input)
+      return (await import('./operate/demo.ts')).runDemo(input.config, options)
     },
   },
   {

@@ -20,7 +20,7 @@ export const withDatabase = <T>(config: Config, name: string, use: (sql: Sql) =>
   withDatabaseUrl(config, async (url) => {
     const sql = connect(url, { max: 1, name })
     try {
-      await untilReachable(sql, url)
+      await untilReachable(sql, url, 2_000)
       return await use(sql)
     } finally {
       await sql.end({ timeout: 1 })
