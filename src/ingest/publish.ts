@@ -1,17 +1,28 @@
 /**
- * publish: what recompute changed goes to the shared row cache, after the commit that changed it is on disk (C31). Each key leaves a
- * versioned tombstone, so that a gateway that read the row before the change can't put it back (C30).
+ * publish: what recompute changed is dropped from the shared row cache, after the commit that changed it is on disk (C31). Each drop
+ * leaves its version, so that a gateway that read the row before the change can't put it back (C30).
  */
-import type { Redis } from '../platform/redis.ts'
-import { invalidateRows } from '../platform/row-cache.ts'
+import { counter } from '../platform/metrics.ts'
+import type { RedisClient } from '../platform/redis.ts'
+import { invalidateRow } from '../platform/row-cache.ts'
 import type { ChangedRow } from './maintain/round.ts'
 
-/** Never throws: a cache that can't be told holds no row longer than its view's maxLag. */
+const missed = counter({
+  name: 'forebay_row_cache_drops_missed_total',
+  help: 'Changed rows that Redis could not be told of.',
+})
+
+/** Never throws: a row that Redis couldn't be told of is served no longer than its time to live, within its view's maxLag. */
 export const publisher =
-  (redis: Redis) =>
+  (redis: RedisClient | undefined) =>
   async (rows: readonly ChangedRow[]): Promise<void> => {
-    await invalidateRows(
-      redis,
-      rows.map(({ generation, tenant, key, version }) => ({ view: generation.table.hash, tenant, key, version })),
+    if (!redis) return
+    const told = await redis.attempt((client) =>
+      Promise.all(
+        rows.map(({ generation, tenant, key, version }) =>
+          invalidateRow(client, { hash: generation.table.hash, tenant }, key, version),
+        ),
+      ),
     )
+    if (!told.ok) missed.inc(rows.length)
   }

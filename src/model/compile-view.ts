@@ -28,7 +28,7 @@ export type CompiledView = {
   /** What a change of which entity marks dirty; a path's place in this list is its number in the log. Path 0 is the root's. */
   readonly paths: readonly DirtyPath[]
   readonly dependencies: Dependencies
-  /** Rewrites the rows of the keys `$1`; returns `key` (its JSON text), `tenant`, `version` and `gone` of each row that changed. */
+  /** Rewrites the rows of the keys `$1`; returns `key` (the values of `table.key` as text), `tenant`, `version` and `gone` of each row that changed. */
   readonly recompute: string
   /** Grouped only: moves the root rows `$1` to the groups they now belong to; returns the group keys touched, see `keyRows`. */
   readonly regroup?: string

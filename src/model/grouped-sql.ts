@@ -11,6 +11,7 @@ import type { Reach } from './reach-sql.ts'
 import { type Compilation, columnOf, entityOf, isTenanted, openRow } from './row-scope.ts'
 import type { ViewSql } from './rows-sql.ts'
 import { compileShape, outputName } from './shape-sql.ts'
+import { viewKeys } from './view-columns.ts'
 import { tableDdl, writeSql } from './view-table-sql.ts'
 import { whereSql } from './where-sql.ts'
 
@@ -128,6 +129,7 @@ ${keyRows('jsonb_build_array(_group)', '(select _group from before union all sel
       table,
       columns: [...columns.map((column) => column.name), '_tenant', '_incomplete'],
       key: ['_group'],
+      identity: viewKeys(compilation.model, view),
       keys: 'select v.value->>0 as k0 from jsonb_array_elements($1::text::jsonb) v',
       fresh: kept.select(groupsOf(members, ' join keys k on m._group = k.k0')),
     }),

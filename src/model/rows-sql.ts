@@ -5,7 +5,7 @@ import type { View } from './model.ts'
 import { columnName, columnSqlType, entityTable, ident } from './names.ts'
 import { type Compilation, columnOf, entityOf, isTenanted, openRow } from './row-scope.ts'
 import { compileShape, type Shape } from './shape-sql.ts'
-import { rootKeyColumns } from './view-columns.ts'
+import { rootKeyColumns, viewKeys } from './view-columns.ts'
 import { tableDdl, writeSql } from './view-table-sql.ts'
 import { whereSql } from './where-sql.ts'
 
@@ -64,6 +64,7 @@ export const rowsSql = (compilation: Compilation, view: View, name: string): Vie
       table,
       columns: [...columns.map((column) => column.name), '_tenant', '_incomplete'],
       key,
+      identity: viewKeys(compilation.model, view),
       keys: `select ${typed.join(', ')} from jsonb_array_elements($1::text::jsonb) v`,
       fresh: select(`keys k join ${entityTable(root)} r on ${onKey}`),
     }),

@@ -1,6 +1,7 @@
 /** A view's table, and the one statement that writes it. */
-import { keyArray } from './key-sql.ts'
+import { answerSql } from './answer-sql.ts'
 import { collation, ident } from './names.ts'
+import type { ViewKey } from './view-table.ts'
 
 export type TableColumn = { readonly name: string; readonly sqlType: string }
 
@@ -23,12 +24,13 @@ export const tableDdl = (table: {
 /**
  * Rows that differ are written, rows that are no longer there go, rows that are the same are left alone. `keys` yields k0, k1, …
  * typed as the table's key; `fresh` yields `columns`. A row's version comes from one sequence and only its owner writes it, so it
- * never goes back (C6). Returns the rows that changed.
+ * never goes back (C6). Returns the rows that changed, `key` as `identity` names them: as callers do.
  */
 export const writeSql = (parts: {
   readonly table: string
   readonly columns: readonly string[]
   readonly key: readonly string[]
+  readonly identity: readonly ViewKey[]
   readonly keys: string
   readonly fresh: string
 }): string => {
@@ -38,7 +40,7 @@ export const writeSql = (parts: {
   const list = (alias: string, names: readonly string[]) => names.map((name) => `${alias}.${name}`).join(', ')
   const onKey = (alias: string) => key.map((column, i) => `${alias}.${column} = k.k${i}`).join(' and ')
   const changed = (gone: boolean) =>
-    `${keyArray(key.map((column) => `t.${column}`))}::text as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
+    `json_build_array(${parts.identity.map(keyText).join(", ")}) as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
   return `with keys as materialized (${parts.keys}),
 stamp as materialized (select nextval('forebay.row_version') as n),
 fresh as materialized (${parts.fresh}),
@@ -55,3 +57,6 @@ written as (
   returning ${changed(false)})
 select * from gone union all select * from written`
 }
+
+const keyText = ({ column, type }: ViewKey): string =>
+  `(${answerSql(`t.${ident(column)}`, type, type.kind === 'scalar' ? type.scale : undefined)})::text`

@@ -21,8 +21,8 @@ const GROUP_PATH = -1
 
 export type ChangedRow = {
   readonly generation: Generation
-  /** The row's key, a JSON array. */
-  readonly key: string
+  /** The values of its view's `table.key`, as callers write them. */
+  readonly key: readonly (string | null)[]
   readonly tenant: string | null
   readonly version: string
   readonly gone: boolean
@@ -120,7 +120,7 @@ const follow = async (tx: Tx, statement: string, keys: readonly string[], shards
 }
 
 const recompute = async (tx: Tx, generation: Generation, keys: readonly string[]): Promise<ChangedRow[]> => {
-  const rows = await tx.unsafe<{ key: string; tenant: string | null; version: string; gone: boolean }[]>(
+  const rows = await tx.unsafe<{ key: (string | null)[]; tenant: string | null; version: string; gone: boolean }[]>(
     generation.recompute,
     [jsonArray(keys)],
     { prepare: true },
