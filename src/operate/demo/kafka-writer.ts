@@ -1,34 +1,48 @@
 /** The simulation's records to a real Kafka, its topics made where they don't exist. */
-import { Kafka, logLevel } from 'kafkajs'
+import { Kafka, logLevel, type Producer } from 'kafkajs'
 import type { LogWriter } from './feeder.ts'
 
 const partitions = 4
 
 /** Throws where no broker answers within a few seconds. */
 export const kafkaWriter = async (brokers: readonly string[], topics: readonly string[]): Promise<LogWriter> => {
-  const kafka = new Kafka({ clientId: 'forebay-demo', brokers: [...brokers], logLevel: logLevel.NOTHING })
+  const retry = { retries: 3 }
+  const kafka = new Kafka({ clientId: 'forebay-demo', brokers: [...brokers], logLevel: logLevel.NOTHING, retry })
   const admin = kafka.admin()
   await admin.connect().catch((cause: unknown) => {
-    throw new Error(
-      `Kafka at ${brokers.join(', ')} can't be reached; check KAFKA_BROKERS or leave it empty for the journal`,
-      { cause },
-    )
+    const place = `Kafka at ${brokers.join(', ')}`
+    throw new Error(`${place} can't be reached; check KAFKA_BROKERS or leave it empty for the journal`, { cause })
   })
   const existing = new Set(await admin.listTopics())
   const missing = topics.filter((topic) => !existing.has(topic))
   if (missing.length > 0)
     await admin.createTopics({ topics: missing.map((topic) => ({ topic, numPartitions: partitions })) })
   await admin.disconnect()
-  const producer = kafka.producer({ allowAutoTopicCreation: false })
-  await producer.connect()
+
+  // Idempotent, since a batch that one of its many partitions refuses is sent again whole.
+  const connect = async (): Promise<Producer> => {
+    const producer = kafka.producer({ allowAutoTopicCreation: false, idempotent: true, maxInFlightRequests: 1 })
+    await producer.connect()
+    return producer
+  }
+  let producer: Producer | undefined = await connect()
   return {
     write: async (records) => {
       const topicMessages = [...Map.groupBy(records, ({ topic }) => topic)].map(([topic, own]) => ({
         topic,
         messages: own.map(({ key, value, headers }) => ({ key, value, headers: { ...headers } })),
       }))
-      if (topicMessages.length > 0) await producer.sendBatch({ topicMessages, acks: -1 })
+      if (topicMessages.length === 0) return
+      const current = producer ?? (await connect())
+      producer = undefined
+      try {
+        await current.sendBatch({ topicMessages, acks: -1 })
+        producer = current
+      } finally {
+        // One that failed has lost count of its sequence: the next write begins with another.
+        if (!producer) await current.disconnect().catch(() => {})
+      }
     },
-    close: () => producer.disconnect(),
+    close: async () => producer?.disconnect(),
   }
 }
