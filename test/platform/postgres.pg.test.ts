@@ -1,5 +1,13 @@
 import { afterAll, expect, test } from 'vitest'
-import { codeOf, connect, isDataError, isRetriable, placeOf, untilReachable } from '../../src/platform/postgres.ts'
+import {
+  codeOf,
+  connect,
+  isDataError,
+  isRetriable,
+  placeOf,
+  type Sql,
+  untilReachable,
+} from '../../src/platform/postgres.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 
 let database: Database
@@ -85,4 +93,24 @@ test('a wrong password is said at once, not retried', async () => {
   await expect(untilReachable(sql, wrong.href)).rejects.toThrow('password authentication failed')
   expect(Date.now() - before).toBeLessThan(5_000)
   await sql.end()
+})
+
+test('a database that is not UTF8 is refused with what to do', async () => {
+  const { sql, url } = await fresh()
+  const name = `ascii_${process.pid}`
+  await sql.unsafe(`create database ${name} template template0 encoding 'SQL_ASCII' locale 'C'`)
+  const ascii = new URL(url)
+  ascii.pathname = `/${name}`
+  const there = connect(ascii.href, { max: 1, name: 'ascii' })
+  await expect(untilReachable(there, ascii.href)).rejects.toThrow(/has encoding SQL_ASCII; Forebay needs UTF8/)
+  await there.end()
+  await sql.unsafe(`drop database ${name} with (force)`)
+})
+
+test('C4 a Postgres before 18 has no old images, so it is refused', async () => {
+  // An older server is nowhere at hand on purpose: what it would answer is all that counts.
+  const older = (async () => [{ number: 170_004, version: '17.4', encoding: 'UTF8' }]) as unknown as Sql
+  await expect(untilReachable(older, 'postgres://u:hunter2@old/d')).rejects.toThrow(
+    'Postgres at old:5432/d is version 17.4; Forebay needs 18 or later. Upgrade it or set another DATABASE_URL.',
+  )
 })
