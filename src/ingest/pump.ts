@@ -45,7 +45,7 @@ export type Pump = {
  */
 export const startPump = (options: {
   readonly sql: Sql
-  readonly source: () => Pick<LogSource, 'rewind'>
+  readonly source: Pick<LogSource, 'rewind'>
   readonly decoder: Decoder
   readonly applier: Applier
   readonly applied: (result: Applied) => void
@@ -75,7 +75,7 @@ export const startPump = (options: {
   }
   const rewind = async (partitions: readonly Partition[]): Promise<void> => {
     clear(partitions)
-    options.source().rewind(remember(await runningPositions(sql, partitions)))
+    options.source.rewind(remember(await runningPositions(sql, partitions)))
   }
 
   const decode = (record: LogRecord): Item => {

@@ -1,0 +1,94 @@
+/** ingest: source ─► decode ─► apply ─► expand ─► recompute ─► publish. */
+import type { Model } from '../model/model.ts'
+import { databaseClock } from '../platform/clock.ts'
+import type { Config } from '../platform/config.ts'
+import type { Readiness } from '../platform/health.ts'
+import type { Route } from '../platform/http.ts'
+import { connect, type Sql } from '../platform/postgres.ts'
+import { connectRedis } from '../platform/redis.ts'
+import { createApplier } from './apply/apply.ts'
+import { createDecoder } from './decode.ts'
+import { registerViews } from './generations.ts'
+import { startMaintainer } from './maintain/maintainer.ts'
+import { publisher } from './publish.ts'
+import { startPump } from './pump.ts'
+import { type Authenticate, ingestRoutes } from './routes.ts'
+import { journalSource } from './source/journal.ts'
+import { kafkaSource } from './source/kafka.ts'
+import { startObserver } from './source/observe.ts'
+import type { LogSource } from './source.ts'
+
+export type IngestOptions = {
+  /** `databaseUrl` must be set: maintenance opens a connection of its own, straight to the primary. */
+  readonly config: Config & { readonly databaseUrl: string }
+  readonly model: Model
+  readonly sql: Sql
+  /** Who may append to the journal over HTTP. */
+  readonly authenticate?: Authenticate
+  /** Called once when this process can't go on: another one has registered other views. */
+  readonly failed: (error: Error) => void
+}
+export type Ingest = {
+  readonly routes: readonly Route[]
+  /** Connected to the log, and everything that was in it at the start is in the views. */
+  ready(): Promise<Readiness>
+  stop(): Promise<void>
+}
+
+/** Records waiting beyond which maintenance holds back, so that a key changed often is recomputed once. */
+const farBehind = 5_000
+
+export const startIngest = async ({ config, model, sql, authenticate, failed }: IngestOptions): Promise<Ingest> => {
+  const clock = databaseClock(sql)
+  await clock.refresh()
+  const catalog = await registerViews(sql, model)
+  const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
+  const decoder = createDecoder(model)
+  const maxLagMs = Math.min(10_000, ...[...model.views.values()].map((view) => view.maxLagMs))
+  const source: LogSource = config.kafkaBrokers
+    ? kafkaSource({ brokers: config.kafkaBrokers, topics: decoder.topics, groupId: 'forebay', maxLagMs })
+    : journalSource({ sql, topics: decoder.topics })
+
+  const own = connect(config.databaseUrl, { max: 1, name: 'maintain' })
+  const pump = startPump({
+    sql,
+    source,
+    decoder,
+    applier: createApplier(sql, model, catalog),
+    applied: ({ logged }) => {
+      if (logged > 0) maintainer.wake()
+    },
+    failed: (reason) => failed(new Error(reason)),
+  })
+  const maintainer = startMaintainer({
+    sql: own,
+    catalog,
+    published: publisher(redis),
+    behind: () => pump.backlog() > farBehind,
+  })
+  const observer = startObserver({ sql, clock, source, maxLagMs })
+  await source.start(pump.sink)
+
+  return {
+    routes: ingestRoutes({ sql, model, kind: source.kind, ...(authenticate ? { authenticate } : {}) }),
+    ready: async () => {
+      const trouble = source.status()
+      if (trouble) return { ready: false, reason: trouble }
+      const [state] = await sql<{ unobserved: number; filling: boolean }[]>`
+        select (select count(*)::int from forebay.positions where frontier is null and state = 'RUNNING') as unobserved,
+          exists (select from forebay.dirty where origin is null) as filling`
+      if (state!.filling) return { ready: false, reason: 'views are being filled' }
+      return state!.unobserved === 0
+        ? { ready: true }
+        : { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
+    },
+    async stop() {
+      await source.stop()
+      await pump.stop()
+      await maintainer.stop()
+      await observer.stop()
+      redis?.end()
+      await own.end({ timeout: 1 })
+    },
+  }
+}
