@@ -20,7 +20,7 @@ if (!SOURCE_DATABASE_URL || !KAFKA_BROKERS) throw new Error('Set SOURCE_DATABASE
 
 const sql = connect(SOURCE_DATABASE_URL, { max: 2, name: 'shop' })
 await untilReachable(sql, SOURCE_DATABASE_URL)
-const producer = new Kafka({ clientId: 'shop', brokers: KAFKA_BROKERS.split(','), logLevel: logLevel.ERROR }).producer()
+const producer = new Kafka({ clientId: 'shop', brokers: KAFKA_BROKERS.split(','), logLevel: logLevel.NOTHING }).producer()
 await producer.connect()
 
 const state = await loadState(sql)
@@ -34,8 +34,8 @@ const write = async (transactions: readonly Transaction[]): Promise<void> => {
     const topicMessages = byTopic.map(([topic, messages]) => ({ topic, messages: [...messages] }))
     if (topicMessages.length > 0) await producer.sendBatch({ topicMessages, acks: -1 })
   }
-  const memory = { memory: run.memory(), wal: { lsn: 0, txId: 0 }, held: [] }
-  await sql.begin((tx) => saveState(tx, simulation.tables, transactions, memory))
+  const memory = { memory: run.memory(), wal: { lsn: 0, txId: 0 }, held: [], outbox: [] }
+  await saveState(sql, simulation.tables, transactions, memory)
 }
 
 if (!state) {

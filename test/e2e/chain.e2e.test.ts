@@ -114,9 +114,12 @@ async function expected(view: string): Promise<Record<string, unknown>> {
   )
 }
 
-const isoFunction = `
+/** How answers write a moment, and an enum's text. */
+const functions = `
   create or replace function iso(at timestamptz) returns text language sql immutable return
-    rtrim(rtrim(to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z'`
+    rtrim(rtrim(to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z';
+  create or replace function code(value text) returns text language sql immutable return
+    upper(translate(value, '- ', '__'))`
 
 /** Waits until every view equals the source, and then sees that it stays so. */
 async function viewsEqualSource(): Promise<void> {
@@ -158,7 +161,7 @@ describe('from SQL at the source to a masked answer', () => {
       }),
     )
     await ready('The shop', shop, async () => expect(shop.output()).toContain('seeded'))
-    await source.unsafe(isoFunction)
+    await source.unsafe(functions)
     ingest = await start('ingest')
     ends.push(() => ingest.stop())
     for (const { prefix, tables } of connectors)

@@ -1,7 +1,7 @@
 select c.tenant_id as tenant, c.id as key, jsonb_build_object(
   'id', c.id,
   'keyHash', c.key_hash,
-  'status', c.status,
+  'status', code(c.status),
   'scopes', c.scopes,
   'planName', p.name,
   'perMinute', p.per_minute,

@@ -13,7 +13,7 @@ select w.tenant_id as tenant, l.warehouse_id || '/' || l.product_id as key, json
     select coalesce(sum(line.quantity), 0)::text
     from order_lines line join orders o on o.id = line.order_id
     where line.warehouse_id = l.warehouse_id and line.product_id = l.product_id and o.tenant_id = w.tenant_id
-      and o.status in ('PAID', 'PICKING'))) as row
+      and code(o.status) in ('PAID', 'PICKING'))) as row
 from stock_levels l
 join warehouses w on w.id = l.warehouse_id
 left join products p on p.id = l.product_id and p.tenant_id = w.tenant_id
