@@ -1,4 +1,4 @@
-/** The environment, read and judged once. Nothing else looks at `process.env`. */
+/** The environment, read and judged once: what runs, where, with which parts. */
 import { present } from './present.ts'
 
 export type Config = {
