@@ -1,0 +1,64 @@
+/**
+ * The limit of ingest: the same rows into plain tables with the same version guard, over two connections, from memory. No positions,
+ * no views, no log.
+ */
+import { connect } from '../../../src/platform/postgres.ts'
+import { type Message, tables } from '../changes.ts'
+
+const batch = 5_000
+
+/** Rows a second. */
+export const bareUpsertRate = async (url: string, messages: readonly Message[]): Promise<number> => {
+  const sql = connect(url, { max: 2, name: 'limit' })
+  try {
+    const rows = messages.map(({ topic, value }) => {
+      const { after, before, source, op } = JSON.parse(value) as {
+        after: Row | null
+        before: Row | null
+        source: { lsn: number }
+        op: string
+      }
+      return {
+        table: topic.split('.')[1]!,
+        id: (after ?? before)!.id!,
+        row: { ...(after ?? before)!, lsn: source.lsn, gone: op === 'd' },
+      }
+    })
+    await sql.unsafe('drop schema if exists bare cascade; create schema bare')
+    const columns = new Map(
+      tables.map((table) => [table, Object.keys(rows.find((row) => row.table === table)!.row)] as const),
+    )
+    const typed = (name: string) =>
+      `${name} ${name === 'lsn' ? 'bigint' : name === 'gone' ? 'boolean' : /^(total|amount)$/.test(name) ? 'numeric' : /_at$/.test(name) ? 'timestamptz' : 'text'}`
+    for (const [table, names] of columns)
+      await sql.unsafe(`create table bare.${table} (${names.map(typed).join(', ')}, primary key (id))`)
+    const work: { table: string; json: string }[] = []
+    for (let start = 0; start < rows.length; start += batch) {
+      const byTable = Map.groupBy(rows.slice(start, start + batch), ({ table }) => table)
+      for (const [table, group] of byTable) {
+        const newest = new Map<string, object>()
+        for (const { id, row } of group)
+          if (((newest.get(id) as { lsn: number } | undefined)?.lsn ?? 0) < row.lsn) newest.set(id, row)
+        work.push({ table, json: JSON.stringify([...newest.values()]) })
+      }
+    }
+    const began = performance.now()
+    let next = 0
+    const worker = async () => {
+      for (let item = work[next++]; item; item = work[next++]) {
+        const names = columns.get(item.table as (typeof tables)[number])!
+        await sql.unsafe(
+          `insert into bare.${item.table} as t select * from json_to_recordset($1::text::json) as x(${names.map(typed).join(', ')})
+           on conflict (id) do update set ${names.map((name) => `${name} = excluded.${name}`).join(', ')} where t.lsn < excluded.lsn`,
+          [item.json],
+          { prepare: true },
+        )
+      }
+    }
+    await Promise.all([worker(), worker()])
+    return rows.length / ((performance.now() - began) / 1000)
+  } finally {
+    await sql.end()
+  }
+}
+type Row = Record<string, string | null>

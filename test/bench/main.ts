@@ -1,0 +1,31 @@
+/** `npm run bench -- ingest|read [name=value …]` */
+import { benchIngest } from './ingest.ts'
+import { benchRead } from './read.ts'
+
+const [verb, ...settings] = process.argv.slice(2)
+const given = new Map(settings.map((setting) => setting.split('=') as [string, string]))
+const number = (name: string, otherwise: number): number => Number(given.get(name) ?? otherwise)
+
+switch (verb) {
+  case 'ingest':
+    await benchIngest({
+      changes: number('changes', 500_000),
+      customers: number('customers', 20_000),
+      rate: number('rate', 1_000),
+      seconds: number('seconds', 30),
+    })
+    break
+  case 'read':
+    await benchRead({
+      customers: number('customers', 20_000),
+      connections: number('connections', 32),
+      seconds: number('seconds', 8),
+      rounds: number('rounds', 3),
+    })
+    break
+  default:
+    process.stderr.write(
+      'npm run bench -- ingest [changes=500000 customers=20000 rate=1000 seconds=30]\nnpm run bench -- read [customers=20000 connections=32 seconds=8 rounds=3]\n',
+    )
+    process.exitCode = 2
+}
