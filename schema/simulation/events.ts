@@ -60,7 +60,7 @@ export const signalSeen = (
   }
   const value = cloudEvent('/risk', 'risk.signal', customer_id, row.id, row.seen_at, data)
   world.publish({ topic: 'risk.signals', key: customer_id, value })
-  if (world.faults && world.random.chance(0.03))
+  if (world.faults && world.random.chance(0.1))
     world.publish({ topic: 'risk.signals', key: customer_id, value: value.slice(0, world.random.int(5, 60)) })
 }
 
