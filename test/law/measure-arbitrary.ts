@@ -24,10 +24,10 @@ export const aggregateField = (
   const joins = [...many.joins, ...tail.joins]
   const pick = (types: readonly string[], only = (_: ColumnSpec): boolean => true): ColumnSpec =>
     draw.pick(columnsOf(tail.end).filter((c) => types.includes(c.type) && !c.list && only(c)))
-  const field = (type: string, fn: string, of?: string): readonly string[] => {
+  const field = (type: string, fn: string, of?: string, distinct = false): readonly string[] => {
     const options = [
       ...(of ? [`of: "${of}"`] : []),
-      ...(fn === 'count' && draw.oneIn(3) && of?.includes('.') && tail.end !== many.end ? ['distinct: true'] : []),
+      ...(distinct ? ['distinct: true'] : []),
       ...(where ? [`where: ${where}`] : []),
     ]
     return [`  ${name}: ${type} @${fn}${options.length > 0 ? `(${options.join(', ')})` : ''}`]
@@ -45,12 +45,10 @@ export const aggregateField = (
       const column = pick(ORDERED)
       return field(column.type, draw.pick(['min', 'max']), pathText(joins, column.name))
     }
-    default:
-      return field(
-        draw.pick(['Int!', 'Long!']),
-        'count',
-        pathText(joins, pick([...ORDERED, 'ID', 'Kind', 'Boolean']).name),
-      )
+    default: {
+      const column = pick([...ORDERED, 'ID', 'Kind', 'Boolean'])
+      return field(draw.pick(['Int!', 'Long!']), 'count', pathText(joins, column.name), draw.oneIn(2))
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 import type { ApplyResult } from '../../src/ingest/apply/apply.ts'
 import type { Item } from '../../src/ingest/apply/stretch.ts'
 import type { CellValue, Change } from '../../src/ingest/change.ts'
+import type { Catalog } from '../../src/ingest/generations.ts'
 import { type Maintainer, startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
 import type { ChangedRow } from '../../src/ingest/maintain/round.ts'
 import { entityTable } from '../../src/model/names.ts'
@@ -65,13 +66,18 @@ export const brake = (id: string, version: number): Change => change('Brake', { 
 export type Stage = Engine & {
   /** Applies as the owner of one partition of a topic of its own; each partition is another writer. */
   apply(partition: number, ...changes: readonly Change[]): Promise<ApplyResult>
-  maintainer(published?: (rows: readonly ChangedRow[]) => Promise<void>): {
+  maintainer(
+    published?: (rows: readonly ChangedRow[]) => Promise<void>,
+    catalog?: Catalog,
+  ): {
     readonly maintainer: Maintainer
     readonly sql: Sql
   }
   /** Rounds by one maintainer, which owns every shard, until the log is empty. */
   drain(budget?: number): Promise<void>
-  /** `value` of one view field by key. */
+  /** Ends the drainer, so that its shards are free. */
+  release(): Promise<void>
+  /** A view's row by its key. */
   read(view: string, id: string): Promise<Record<string, unknown> | undefined>
   close(): Promise<void>
 }
@@ -81,12 +87,12 @@ export const openStage = async (text = SHOP): Promise<Stage> => {
   const { database, catalog } = engine
   const next = new Map<number, bigint>()
   const pools: Sql[] = []
-  const maintainer: Stage['maintainer'] = (published = async () => undefined) => {
+  const maintainer: Stage['maintainer'] = (published = async () => undefined, known = catalog) => {
     const sql = connect(database.url, { max: 1, name: 'maintainer' })
     pools.push(sql)
-    return { sql, maintainer: startMaintainer({ sql, catalog, published, auto: false }) }
+    return { sql, maintainer: startMaintainer({ sql, catalog: known, published, auto: false }) }
   }
-  let drainer: Maintainer | undefined
+  let drainer: ReturnType<Stage['maintainer']> | undefined
   return {
     ...engine,
     maintainer,
@@ -104,8 +110,12 @@ export const openStage = async (text = SHOP): Promise<Stage> => {
       return engine.applier.apply([{ topic: 'log', partition, from, to, items }])
     },
     async drain(budget) {
-      drainer ??= maintainer().maintainer
-      while ((await drainer.round(budget)).entries > 0);
+      drainer ??= maintainer()
+      while ((await drainer.maintainer.round(budget)).entries > 0);
+    },
+    async release() {
+      await drainer?.sql.end({ timeout: 1 })
+      drainer = undefined
     },
     async read(view, id) {
       const generation = catalog.generations.find(({ table }) => table.view === view)!
