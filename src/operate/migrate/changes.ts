@@ -9,11 +9,12 @@ export const changes = (from: Physical, to: Physical): readonly string[] => {
     .filter((key) => old.has(key) !== next.has(key))
     .map((key) => `${key.slice('table '.length)} `)
   const keys = [...new Set([...old.keys(), ...next.keys()])]
+  const obvious = (key: string) => key.startsWith('table ') || to.objects.some((object) => object.name === key)
   return keys
     .filter((key) => old.get(key) !== next.get(key) && !whole.some((table) => key.startsWith(table)))
     .map((key) => {
       const [was, is] = [old.get(key), next.get(key)]
-      if (was === undefined) return `${key}: new${is === '' ? '' : ` (${brief(is ?? '')})`}`
+      if (was === undefined) return `${key}: new${obvious(key) ? '' : ` (${brief(is ?? '')})`}`
       return is === undefined ? `${key}: gone` : `${key}: was ${brief(was)}, is ${brief(is)}`
     })
 }
