@@ -1,5 +1,6 @@
 /** `forebay start`, `ingest` and `gateway`: the halves, on one HTTP server, over one database. */
 import { resolve } from 'node:path'
+import { configuredAuthenticator } from '../gateway/auth.ts'
 import { startGateway } from '../gateway/main.ts'
 import { startIngest } from '../ingest/main.ts'
 import { formatFault, loadSchema } from '../model/load.ts'
@@ -10,6 +11,7 @@ import { type Checks, healthRoutes, type Readiness, readiness } from '../platfor
 import { type Route, serve } from '../platform/http.ts'
 import { type Lifetime, supervise } from '../platform/lifetime.ts'
 import { connect, placeOf, type Sql, untilReachable } from '../platform/postgres.ts'
+import { present } from '../platform/present.ts'
 import { prepareDatabase, startupCheck } from './migrate/install.ts'
 
 export type Halves = { readonly ingest: boolean; readonly gateway: boolean }
@@ -51,14 +53,22 @@ export const startForebay = async (
 
   const routes: Route[] = []
   const checks: Record<string, () => Promise<Readiness>> = {}
+  // Kafka is written to by others; the journal takes records from whoever has a token.
+  const authenticate = halves.gateway || !config.kafkaBrokers ? await configuredAuthenticator(config) : undefined
   if (halves.gateway) {
-    const gateway = await startGateway({ config, model, sql: pool('gateway', 10) })
+    const gateway = await startGateway({ config, model, sql: pool('gateway', 3), ...present({ authenticate }) })
     resources.defer(() => gateway.stop())
     routes.push(...gateway.routes)
     checks.gateway = gateway.ready
   }
   if (halves.ingest) {
-    const ingest = await startIngest({ config, model, sql: pool('ingest', 10) })
+    const ingest = await startIngest({
+      config,
+      model,
+      sql: pool('ingest', 10),
+      failed: fail,
+      ...present({ authenticate }),
+    })
     resources.defer(() => ingest.stop())
     routes.push(...ingest.routes)
     checks.ingest = ingest.ready
