@@ -40,11 +40,9 @@ export const checkDocument = (document: DocumentNode, operation: OperationDefini
   )
   let aliases = 0
   visit(document, {
-    StringValue: (node) => {
-      if (node.value.includes('\0')) throw refuseNul()
-    },
-    Field: (node) => {
-      if (node.alias) aliases += 1
+    enter: (node) => {
+      if (node.kind === Kind.STRING && node.value.includes('\0')) throw refuseNul()
+      if (node.kind === Kind.FIELD && node.alias) aliases += 1
     },
   })
   if (aliases > limits.aliases) throw tooCostly('aliases', limits.aliases)

@@ -174,7 +174,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     return await server.run(asked, open(identity, requestId))
   })
   return {
-    routes: [route, ...(config.production ? [] : await graphiqlRoutes())],
+    routes: [route, ...(config.production ? [] : graphiqlRoutes())],
     authenticate,
     ready: async () => {
       const snapshot = watch.current()

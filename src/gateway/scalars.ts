@@ -9,7 +9,6 @@ import {
   GraphQLString,
   Kind,
   type ValueNode,
-  valueFromASTUntyped,
 } from 'graphql'
 import type { ScalarName } from '../model/model.ts'
 
@@ -90,7 +89,6 @@ export const durationScalar = textScalar(
 const jsonScalar = new GraphQLScalarType<unknown, unknown>({
   name: 'JSON',
   description: 'Any JSON, opaque.',
-  parseLiteral: (node, variables) => valueFromASTUntyped(node, variables),
 })
 
 export const scalarTypes: Record<ScalarName, GraphQLScalarType> = {

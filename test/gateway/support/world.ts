@@ -1,0 +1,170 @@
+/** A running gateway over a fresh database with the rows a test gives: real SQL, real tokens, real HTTP. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SignJWT } from 'jose'
+import { type Gateway, startGateway } from '../../../src/gateway/main.ts'
+import type { Statement } from '../../../src/gateway/row-sql.ts'
+import { type CompiledView, compileView } from '../../../src/model/compile-view.ts'
+import { formatFault, parseSchema } from '../../../src/model/load.ts'
+import type { Column, Entity, Model } from '../../../src/model/model.ts'
+import { columnName, columnSqlType, entityTable, ident } from '../../../src/model/names.ts'
+import { installModel } from '../../../src/operate/migrate/install.ts'
+import { developmentKeys } from '../../../src/platform/dev-keys.ts'
+import { serve } from '../../../src/platform/http.ts'
+import type { Sql } from '../../../src/platform/postgres.ts'
+import { type Database, freshDatabase } from '../../support/postgres.ts'
+
+/** Entity → rows by field name, values as JSON has them. Absent fields are null. */
+export type Rows = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>
+export type Asker = {
+  readonly roles?: readonly string[]
+  readonly tenant?: string | null
+  readonly scope?: string
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+export type Answer = {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: an answer's shape is the test's own knowledge
+  readonly body: any
+}
+export type World = {
+  readonly model: Model
+  readonly database: Database
+  readonly gateway: Gateway
+  readonly url: string
+  /** What was read since the last call. */
+  statements(): readonly Statement[]
+  token(asker: Asker): Promise<string>
+  ask(query: string, asker: Asker, variables?: Readonly<Record<string, unknown>>): Promise<Answer>
+  /** Writes rows and brings all views up to date with them. */
+  write(rows: Rows): Promise<void>
+  views: ReadonlyMap<string, CompiledView>
+  stop(): Promise<void>
+}
+
+export const readModel = async (folder: string): Promise<Model> => {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.graphql') && !name.endsWith('.test.graphql'))
+  const files = await Promise.all(
+    names.map(async (name) => ({ name, text: await readFile(join(folder, name), 'utf8') })),
+  )
+  const loaded = await parseSchema(files)
+  if (!loaded.ok) throw new Error(loaded.faults.map(formatFault).join('\n'))
+  return loaded.model
+}
+
+const literal = (column: Column, value: unknown): string | null => {
+  if (value === undefined || value === null) return null
+  if (Array.isArray(value)) return `{${value.map((item) => JSON.stringify(item)).join(',')}}`
+  return typeof value === 'object' || (column.type.kind === 'scalar' && column.type.scalar === 'JSON')
+    ? JSON.stringify(value)
+    : String(value)
+}
+const insert = async (sql: Sql, entity: Entity, rows: Rows[string]): Promise<void> => {
+  const columns = entity.columns.map((column) => ident(columnName(column.name)))
+  const key = entity.key.map((name) => ident(columnName(name)))
+  for (const row of rows) {
+    const values = entity.columns.map((column) => literal(column, row[column.name]))
+    const places = entity.columns.map((column, i) => `$${i + 1}::text::${columnSqlType(column)}`)
+    await sql.unsafe(
+      `insert into ${entityTable(entity)} (${columns.join(', ')}, _epoch, _version, _tie, _partition, _offset)
+       values (${places.join(', ')}, 0, 1, 0, 0, 0)
+       on conflict (${key.join(', ')}) do update set ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}`,
+      values,
+    )
+  }
+}
+
+/** Rewrites every row of the view from the entities. */
+const refresh = async (sql: Sql, model: Model, compiled: CompiledView): Promise<void> => {
+  const root = model.entities.get(compiled.view.of)!
+  const key = root.key.map((name) => ident(columnName(name)))
+  const [all] = await sql.unsafe<{ keys: string }[]>(
+    `select coalesce(jsonb_agg(jsonb_build_array(${key.join(', ')})), '[]')::text as keys from ${entityTable(root)}`,
+  )
+  let keys = all!.keys
+  if (compiled.regroup) {
+    const groups = await sql.unsafe<{ k: unknown }[]>(compiled.regroup, [keys])
+    keys = JSON.stringify(groups.map(({ k }) => k))
+  }
+  await sql.unsafe(compiled.recompute, [keys])
+}
+
+export const startWorld = async (options: {
+  readonly model: Model
+  readonly rows: Rows
+  readonly redisUrl?: string
+}): Promise<World> => {
+  const { model } = options
+  const database = await freshDatabase()
+  const { sql } = database
+  const dataDir = await mkdtemp(join(tmpdir(), 'forebay-gateway-'))
+  await installModel(sql, model)
+  const views = new Map([...model.views.values()].map((view) => [view.name, compileView(model, view)]))
+  for (const { view, table, ddl } of views.values()) {
+    for (const statement of ddl) await sql.unsafe(statement)
+    await sql`insert into forebay.generations (view, hash) values (${view.name}, ${table.hash})`
+  }
+  const write = async (rows: Rows): Promise<void> => {
+    for (const [name, some] of Object.entries(rows)) await insert(sql, model.entities.get(name)!, some)
+    for (const compiled of views.values()) await refresh(sql, model, compiled)
+  }
+  for (const topic of new Set([...model.entities.values()].map(({ source }) => source.topic))) {
+    await sql`insert into forebay.positions (topic, partition, next_offset, frontier) values (${topic}, 0, 42, clock_timestamp() + interval '1 hour')`
+  }
+  await write(options.rows)
+
+  const statements: Statement[] = []
+  const gateway = await startGateway({
+    config: {
+      schema: '',
+      port: 0,
+      host: '127.0.0.1',
+      production: false,
+      dataDir,
+      databaseUrl: database.url,
+      ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
+    },
+    model,
+    sql,
+    watchStatement: (statement) => statements.push(statement),
+  })
+  const server = await serve({ port: 0, routes: gateway.routes })
+  const url = `http://127.0.0.1:${server.port}`
+  const keys = await developmentKeys(dataDir)
+  const token = ({ roles = [], tenant = 'acme', scope, claims }: Asker): Promise<string> =>
+    new SignJWT({ roles, ...(tenant === null ? {} : { tenant }), ...(scope === undefined ? {} : { scope }), ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: keys.publicJwk.kid ?? '' })
+      .setSubject('tester')
+      .setIssuer(keys.issuer)
+      .setAudience(keys.audience)
+      .setExpirationTime('5m')
+      .sign(keys.privateKey)
+  return {
+    model,
+    database,
+    gateway,
+    url,
+    views,
+    statements: () => statements.splice(0),
+    token,
+    write,
+    ask: async (query, asker, variables = {}) => {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${await token(asker)}` },
+        body: JSON.stringify({ query, variables }),
+      })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, text, body: JSON.parse(text) }
+    },
+    stop: async () => {
+      await server.close()
+      await gateway.stop()
+      await database.drop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
