@@ -65,7 +65,14 @@ export const writeMigration = async (
 ): Promise<string> => {
   const path = join(folder, `${prefix(number)}_${title}`)
   const notes = content.notes.map((note) => `-- ${note}\n`).join('')
-  const sql = `${notes}${notes && '\n'}${content.statements.join('\n\n').replaceAll('\t', '  ')}\n`
+  // A blank line around each statement of several lines, none between short ones.
+  const blocks = content.statements.map((text) => (text.includes('\n') ? `\n${text}\n` : text))
+  const statements = blocks
+    .join('\n')
+    .replaceAll('\t', '  ')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trim()
+  const sql = `${notes}${notes && '\n'}${statements}\n`
   await mkdir(folder, { recursive: true })
   await writeFile(`${path}.sql`, sql, { flag: 'wx' })
   await writeFile(`${path}.json`, snapshotText(content.physical), { flag: 'wx' })
