@@ -1,0 +1,130 @@
+/**
+ * Kafka, by kafkajs. The consumer group only shares partitions out between processes: where each is read from, the positions say, and
+ * the group's committed offsets are a hint for people and tools.
+ */
+import { Kafka, logLevel } from 'kafkajs'
+import { describeError, log } from '../../platform/log.ts'
+import type { LogSource, Sink } from '../source.ts'
+import { kafkaLogs } from './kafka-extents.ts'
+import { type Group, joinGroup } from './kafka-group.ts'
+
+export type KafkaOptions = {
+  readonly brokers: readonly string[]
+  readonly topics: readonly string[]
+  readonly groupId: string
+  /** The smallest promise of any view: partitions added to a topic are noticed within half of it. */
+  readonly maxLagMs: number
+}
+
+const retryMs = 1_000
+const lookMs = 2_000
+const leaveMs = 2_500
+
+export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions): LogSource => {
+  const client = new Kafka({
+    clientId: 'forebay',
+    brokers: [...brokers],
+    logLevel: logLevel.WARN,
+    // Its own words are for debugging; what matters is said by status and below.
+    logCreator: () => (entry) => log.debug('kafkajs', { level: entry.label, message: entry.log.message }),
+    connectionTimeout: 3_000,
+    retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2_000 },
+  })
+  const logs = kafkaLogs(client, topics)
+  const stopped = Promise.withResolvers<void>()
+  let stopping = false
+  let trouble: string | undefined = 'not connected to Kafka yet'
+  let group: Group | undefined
+  let running: Promise<void> | undefined
+
+  const say = (reason: string | undefined): void => {
+    if (reason !== trouble && reason !== undefined) log.warn('kafka.waiting', { reason })
+    trouble = reason
+  }
+
+  const join = async (present: readonly string[], sink: Sink): Promise<Group> => {
+    const consumer = client.consumer({
+      groupId,
+      allowAutoTopicCreation: false,
+      minBytes: 1,
+      maxWaitTimeInMs: 5,
+      maxBytesPerPartition: 1024 * 1024,
+      maxBytes: 8 * 1024 * 1024,
+      sessionTimeout: 30_000,
+      heartbeatInterval: 3_000,
+      metadataMaxAge: Math.max(500, maxLagMs / 2),
+      // A crash ends the membership; the loop below begins another.
+      retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2_000, restartOnFailure: async () => false },
+    })
+    try {
+      await consumer.connect()
+      return await joinGroup(consumer, present, sink, logs.extents)
+    } catch (error) {
+      await consumer.disconnect().catch(() => {})
+      throw error
+    }
+  }
+
+  /** Settles when topics that were missing have come. */
+  const grown = async (present: readonly string[], isOver: () => boolean): Promise<'grown'> => {
+    while (present.length < topics.length && !isOver()) {
+      await Promise.race([stopped.promise, delay(lookMs)])
+      const now = await logs.existing().catch(() => present)
+      if (now.length > present.length) return 'grown'
+    }
+    return new Promise(() => {})
+  }
+
+  const membership = async (sink: Sink): Promise<void> => {
+    const present = await logs.existing()
+    if (present.length === 0) throw new Error(`none of the topics exist yet: ${topics.join(', ')}`)
+    const joined = await join(present, sink)
+    group = joined
+    const missing = topics.filter((topic) => !present.includes(topic))
+    say(missing.length > 0 ? `topics that don't exist yet: ${missing.join(', ')}` : undefined)
+    let over = false
+    const outcome = await Promise.race([joined.ended, grown(present, () => over), stopped.promise])
+    over = true
+    group = undefined
+    await Promise.race([joined.leave(), delay(leaveMs)])
+    if (outcome instanceof Error) throw outcome
+  }
+
+  const run = async (sink: Sink): Promise<void> => {
+    while (!stopping) {
+      try {
+        await membership(sink)
+      } catch (error) {
+        if (stopping) return
+        say(reasonOf(error))
+        await Promise.race([stopped.promise, delay(retryMs)])
+      }
+    }
+  }
+
+  return {
+    kind: 'kafka',
+    extents: logs.extents,
+    status: () => trouble,
+    rewind: (positions) => group?.rewind(positions),
+    async start(sink) {
+      running = run(sink)
+    },
+    async stop() {
+      stopping = true
+      stopped.resolve()
+      await running
+      await Promise.race([logs.close(), delay(leaveMs)])
+    },
+  }
+}
+
+const reasonOf = (error: unknown): string => {
+  if (error instanceof Error && error.name === 'KafkaJSNotImplemented') {
+    return `a topic holds batches in a compression that is not supported (${error.message}): use gzip, or none`
+  }
+  const { message } = describeError(error)
+  return String(message)
+}
+
+const delay = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms).unref())

@@ -1,0 +1,45 @@
+import type { LogRecord, Position } from '../../src/ingest/change.ts'
+import { type Batch, type Partition, partitionName, type Sink } from '../../src/ingest/source.ts'
+
+export type MemorySink = Sink & {
+  readonly batches: Batch[]
+  readonly stopped: Map<string, string>
+  /** Next offsets, as the positions in Postgres would be. */
+  readonly positions: Map<string, Position>
+  records(): LogRecord[]
+  values(): string[]
+}
+
+/** Applies at once, in memory; `onDeliver` may delay or refuse. Throws where a batch doesn't start at the position. */
+export const memorySink = (onDeliver: (batch: Batch) => Promise<void> = async () => {}): MemorySink => {
+  const batches: Batch[] = []
+  const stopped = new Map<string, string>()
+  const positions = new Map<string, Position>()
+  return {
+    batches,
+    stopped,
+    positions,
+    records: () => batches.flatMap(({ records }) => records),
+    values: () => batches.flatMap(({ records }) => records.map(({ value }) => String(value))),
+    async assigned(extents) {
+      for (const { topic, partition, start } of extents) {
+        const name = partitionName({ topic, partition })
+        if (!positions.has(name)) positions.set(name, { topic, partition, offset: start })
+      }
+      return extents
+        .filter((extent) => !stopped.has(partitionName(extent)))
+        .map((extent) => positions.get(partitionName(extent))!)
+    },
+    async deliver(batch) {
+      await onDeliver(batch)
+      const name = partitionName(batch)
+      const position = positions.get(name)
+      if (position?.offset !== batch.from) throw new Error(`${name} is at ${position?.offset}, not at ${batch.from}`)
+      positions.set(name, { ...position, offset: batch.to })
+      batches.push(batch)
+    },
+    async stuck(partition: Partition, reason) {
+      stopped.set(partitionName(partition), reason)
+    },
+  }
+}
