@@ -1,11 +1,4 @@
-import type {
-  Column,
-  Entity,
-  EnumType,
-  Model,
-  ScalarName,
-  Source,
-} from '../../src/model/model.ts'
+import type { Column, Entity, EnumType, Model, ScalarName, Source } from '../../src/model/model.ts'
 import { snakeCase } from '../../src/model/names.ts'
 
 const place = { file: 'test.graphql', line: 1, column: 1 }

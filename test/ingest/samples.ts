@@ -39,7 +39,10 @@ const rawNumbers = (_key: string, value: unknown, { source }: { source?: string 
   typeof value === 'number' && source !== undefined ? rawJSON(source) : value
 
 /** A record made for a test. Values that are not text or bytes are written as JSON. */
-export const recordOf = (value: unknown, more: Partial<Omit<LogRecord, 'value' | 'key'>> & { key?: unknown } = {}): LogRecord => ({
+export const recordOf = (
+  value: unknown,
+  more: Partial<Omit<LogRecord, 'value' | 'key'>> & { key?: unknown } = {},
+): LogRecord => ({
   topic: 'topic',
   partition: 0,
   offset: 7n,
