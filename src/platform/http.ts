@@ -15,7 +15,7 @@ export type RequestContext = {
   /** The caller's X-Request-Id where it is a plain one, else a new one; already on the response. */
   readonly requestId: string
   query(): URLSearchParams
-  /** The whole body. Throws HttpError 413 beyond `limit` bytes (1 MiB), 415 for an encoded one. */
+  /** The whole body, once. Throws HttpError 413 beyond `limit` bytes (1 MiB), 415 for an encoded one. */
   body(limit?: number): Promise<Buffer>
   /** The body as JSON. Throws HttpError 400 where it isn't UTF-8 or JSON, else as `body`. */
   json(limit?: number): Promise<unknown>

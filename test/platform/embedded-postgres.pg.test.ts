@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { runningPostgres, startPostgres } from '../../src/platform/embedded-postgres.ts'
 import { connect } from '../../src/platform/postgres.ts'
@@ -39,7 +40,7 @@ const alive = (pid: number): boolean => {
 }
 /** A process of its own that holds a Postgres. */
 const holder = async (dataDir: string): Promise<{ child: ChildProcess; url: string; pid: number }> => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'hold-postgres.ts'), dataDir], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./hold-postgres.ts', import.meta.url)), dataDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   cleanups.push(async () => child.kill('SIGKILL'))

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 type Ended = { readonly code: number | null; readonly out: string; readonly err: string; readonly ms: number }
 
 /** Runs hold-resource.ts, sends the signals once it is up, each 200 ms after the last, and tells how it ended. */
 const hold = async (how: string, signals: readonly NodeJS.Signals[]): Promise<Ended> => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'hold-resource.ts'), how], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./hold-resource.ts', import.meta.url)), how], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH },
   })
