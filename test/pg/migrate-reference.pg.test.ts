@@ -48,7 +48,7 @@ test('the demo prepares the reference schema by its committed migrations, and ag
   )
 })
 
-for (const folder of ['schema', 'test/samples/northwind', 'test/samples/github']) {
+for (const folder of ['schema', 'test/schemas/northwind', 'test/schemas/github']) {
   test(`${folder} is installed at once, as its model says, and again without a change`, async () => {
     const model = await modelOf(join(root, folder))
     expect(model.entities.size).toBeGreaterThan(0)
