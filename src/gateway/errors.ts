@@ -42,6 +42,9 @@ const foreign: Readonly<Record<string, ErrorCode>> = {
 }
 const isOurs = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(status, code)
 
+/** The parser's way of saying it, spelling included. */
+const tooManyTokens = /^Syntax Error: Document contains more tha[nt] \d+ tokens/
+
 /**
  * The last gate of every error: a code of the list, a message that names no hidden field ("Did you mean …" is cut), and for
  * what nobody foresaw a message without content. `seen` gets the unforeseen ones.
@@ -52,7 +55,8 @@ export const formatError = (
   seen: (error: unknown) => void,
 ): GraphQLFormattedError => {
   const given = formatted.extensions?.code
-  const code = isOurs(given) ? given : typeof given === 'string' ? foreign[given] : undefined
+  const known = isOurs(given) ? given : typeof given === 'string' ? foreign[given] : undefined
+  const code = tooManyTokens.test(formatted.message) ? 'TOO_COSTLY' : known
   const place = {
     ...(formatted.locations && { locations: formatted.locations }),
     ...(formatted.path && { path: formatted.path }),

@@ -26,7 +26,8 @@ const firstOf = (text: string, atLeast: number): string => {
   return letters.length >= atLeast ? (letters[0] ?? '') : ''
 }
 
-const email = (text: string): string => {
+const email = (written: string): string => {
+  const text = written.trim()
   const at = text.lastIndexOf('@')
   if (at < 0) return nothing
   const domain = text.slice(at + 1)

@@ -35,7 +35,8 @@ const termsOf = (view: View, table: ViewTable, orderBy: readonly OrderBy[]): rea
 const orderSql = (terms: readonly Term[], backward: boolean): string =>
   terms
     .map(({ sql, ascending, nullable }) => {
-      const nulls = nullable || ascending === backward ? (backward ? ' nulls first' : ' nulls last') : ''
+      // Postgres puts nulls last ascending and first descending, which is what is wanted but for a nullable descending field.
+      const nulls = nullable && !ascending ? ` nulls ${backward ? 'first' : 'last'}` : ''
       return `${sql} ${ascending !== backward ? 'asc' : 'desc'}${nulls}`
     })
     .join(', ')
@@ -47,7 +48,8 @@ const beyondSql = (
   backward: boolean,
   params: Binder,
 ): string => {
-  const bound = terms.map(({ type }, i) => params.bind(at[i] ?? null, type))
+  // A place is null where its row's value is: then nothing is bound, and the comparison says so.
+  const bound = terms.map(({ type }, i) => (at[i] === null ? '' : params.bind(at[i] ?? null, type)))
   const beyond = (term: Term, i: number): string => {
     const isNull = at[i] === null
     if (backward) {

@@ -86,6 +86,9 @@ const makePlan = (
   schemas: Schemas,
   verdict: Verdict,
 ): Plan => {
+  if (operation.operation !== 'query') {
+    throw refusal('BAD_USER_INPUT', `There is no ${operation.operation} here: what is read changes at its sources.`)
+  }
   checkDocument(document, operation)
   if (operation.directives?.some(({ name }) => name.value === 'fresh')) throw notRunning('@fresh')
   const fragments = new Map<string, FragmentDefinitionNode>(

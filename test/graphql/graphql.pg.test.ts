@@ -23,7 +23,7 @@ const header = (text: string, name: string): unknown => {
   const line = new RegExp(`^# ${name}: (.*)$`, 'm').exec(text)?.[1]
   return line === undefined ? undefined : JSON.parse(line)
 }
-/** What differs from run to run: moments and sealed cursors. */
+/** What differs from run to run, or with each change of a view's compiled definition: moments, sealed cursors, hashes. */
 const steady = (text: string): string =>
   text
     .replace(/"(asOf|lagMs)":\s*("[^"]*"|-?\d+)/g, '"$1": "…"')

@@ -4,7 +4,7 @@ select count(*)::int as count from (select 1 from "forebay_view"."tier_count_8f8
 select (select row_to_json(a) from (select "region" as "region", "tier" as "tier", "customers" as "customers") a)::text as fields, json_build_array((r."region")::text, (r."tier")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes, json_build_array(r."region"::text, r."tier"::text)::text as place
 from "forebay_view"."tier_count_8f8ff86cc0a3" r
 where r._tenant = $1::text and ((r._members >= 2))
-order by r."region" asc nulls last, r."tier" asc
+order by r."region" asc, r."tier" asc
 limit 21;
 -- $1 acme
 

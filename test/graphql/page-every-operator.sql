@@ -65,7 +65,7 @@ limit 21;
 select (select row_to_json(a) from (select "id" as "id", round("spent", 2)::text as "spent") a)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes, json_build_array(r."created_at"::text, r."id"::text)::text as place
 from "forebay_view"."customer_card_e95d0c4fe3b4" r
 where r._tenant = $1::text and (r."points" = $2::text::bigint)
-order by r."created_at" desc nulls last, r."id" asc
+order by r."created_at" desc, r."id" asc
 limit 21;
 -- $1 acme
 -- $2 7

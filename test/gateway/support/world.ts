@@ -86,8 +86,8 @@ const refresh = async (sql: Sql, model: Model, compiled: CompiledView): Promise<
   )
   let keys = all!.keys
   if (compiled.regroup) {
-    const groups = await sql.unsafe<{ k: unknown }[]>(compiled.regroup, [keys])
-    keys = JSON.stringify(groups.map(({ k }) => k))
+    const groups = await sql.unsafe<{ k: string }[]>(compiled.regroup, [keys])
+    keys = `[${groups.map(({ k }) => k).join(',')}]`
   }
   await sql.unsafe(compiled.recompute, [keys])
 }
@@ -124,6 +124,7 @@ export const startWorld = async (options: {
       host: '127.0.0.1',
       production: false,
       dataDir,
+      secret: 'a secret that every run of the tests shares',
       databaseUrl: database.url,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
     },
