@@ -1,11 +1,11 @@
 /**
  * A real Postgres from npm, run as a child process on loopback: what Forebay uses when there is no DATABASE_URL.
- * The package's own wrapper can neither work below a folder that only root may enter nor outlive a killed parent cleanly,
- * so only its binaries are used.
+ * Only the package's binaries are used: its wrapper can't work below a folder that only root may enter, and leaves the server
+ * running when its parent is killed.
  */
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
@@ -23,7 +23,7 @@ export type EmbeddedPostgres = {
   stop(): Promise<void>
 }
 export type EmbeddedOptions = {
-  /** Holds the cluster in `postgres/` and its password beside it; made when absent, kept afterwards. */
+  /** Holds the cluster in `postgres/`, its password within; made when absent, kept afterwards. */
   readonly dataDir: string
   /** Absent or 0: any free port. */
   readonly port?: number
@@ -60,15 +60,14 @@ const stopMs = 2_500
 export const startPostgres = async (options: EmbeddedOptions): Promise<EmbeddedPostgres> => {
   const dataDir = resolve(options.dataDir)
   const cluster = join(dataDir, 'postgres')
-  const passwordFile = join(dataDir, 'postgres.password')
   const settings: Readonly<Record<string, string>> = { ...defaults, ...options.settings }
   const binaries = await findBinaries()
   await mkdir(dataDir, { recursive: true })
   const owner = await ownerOf(cluster)
   if (!(await exists(join(cluster, 'PG_VERSION')))) {
-    await initialise(binaries.initdb, { cluster, passwordFile, owner, sync: settings.fsync !== 'off' })
+    await initialise(binaries.initdb, { cluster, owner, sync: settings.fsync !== 'off' })
   }
-  const password = (await readFile(passwordFile, 'utf8')).trim()
+  const password = await passwordOf(cluster)
   await clearStaleLock(cluster)
   for (let attempt = 1; ; attempt++) {
     const port = options.port || (await freePort())
@@ -87,43 +86,50 @@ export const startPostgres = async (options: EmbeddedOptions): Promise<EmbeddedP
 
 /** Connection string of the server that another process runs on `dataDir` right now; undefined when none does. */
 export const runningPostgres = async (dataDir: string): Promise<string | undefined> => {
-  const lock = await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '')
+  const cluster = join(dataDir, 'postgres')
+  const lock = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
   const lines = lock.split('\n').map((line) => line.trim())
   const [pid, port, status] = [lines[0], lines[3], lines[7]]
   if (status !== 'ready' || !(await commandOf(Number(pid))).includes('postgres')) return undefined
-  const password = await readFile(join(dataDir, 'postgres.password'), 'utf8')
-  return urlOf(password.trim(), Number(port))
+  return urlOf(await passwordOf(cluster), Number(port))
 }
+
+const passwordName = 'forebay.password'
+const passwordOf = async (cluster: string): Promise<string> =>
+  (await readFile(join(cluster, passwordName), 'utf8')).trim()
 
 const urlOf = (password: string, port: number): string => `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
 
 // ── the cluster ─────────────────────────────────────────────────────────────────────────────────────────────────────
 type Owner = { readonly uid: number; readonly gid: number } | undefined
-type Init = { readonly cluster: string; readonly passwordFile: string; readonly owner: Owner; readonly sync: boolean }
+type Init = { readonly cluster: string; readonly owner: Owner; readonly sync: boolean }
 
-/** Made beside its place and renamed, so that an interrupted start leaves no half cluster behind. */
-const initialise = async (initdb: string, { cluster, passwordFile, owner, sync }: Init): Promise<void> => {
-  const fresh = `${cluster}.new`
-  await rm(fresh, { recursive: true, force: true })
-  await mkdir(fresh, { mode: 0o700 })
-  await writeFile(passwordFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 })
-  await chmod(passwordFile, 0o600)
-  if (owner) for (const path of [fresh, passwordFile]) await chown(path, owner.uid, owner.gid)
-  const flags = [
-    '--encoding=UTF8',
-    '--locale=C',
-    '--username=postgres',
-    '--auth=scram-sha-256',
-    `--pwfile=${passwordFile}`,
-  ]
-  const [command, args] = asOwner(owner, initdb, [`--pgdata=${fresh}`, ...flags, ...(sync ? [] : ['--no-sync'])])
+/** Made beside its place, password included, and renamed: an interrupted start leaves no half cluster, and of two the first wins. */
+const initialise = async (initdb: string, { cluster, owner, sync }: Init): Promise<void> => {
+  const draft = await mkdtemp(`${cluster}-draft-`)
+  const [fresh, password] = [join(draft, 'postgres'), join(draft, passwordName)]
   try {
+    await mkdir(fresh, { mode: 0o700 })
+    await writeFile(password, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 })
+    if (owner) for (const path of [draft, fresh, password]) await chown(path, owner.uid, owner.gid)
+    const flags = [
+      '--encoding=UTF8',
+      '--locale=C',
+      '--username=postgres',
+      '--auth=scram-sha-256',
+      `--pwfile=${password}`,
+    ]
+    const [command, args] = asOwner(owner, initdb, [`--pgdata=${fresh}`, ...flags, ...(sync ? [] : ['--no-sync'])])
     await run(command, args, { env: { ...process.env, LC_ALL: 'C' } })
+    await rename(password, join(fresh, passwordName))
+    await rename(fresh, cluster)
   } catch (error) {
+    if (await exists(join(cluster, 'PG_VERSION'))) return
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)
     throw new Error(`initdb could not make the embedded Postgres in ${cluster}: ${said}`, { cause: error })
+  } finally {
+    await rm(draft, { recursive: true, force: true })
   }
-  await rename(fresh, cluster)
 }
 
 /** Postgres refuses to run as root, so root lends the cluster to its present owner, to `postgres`, or to `nobody`. */

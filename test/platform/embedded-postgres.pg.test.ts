@@ -59,8 +59,8 @@ test('what was written is there after a stop and a start, and the password is ke
   await first.exited
   const second = await start(dataDir)
   expect(await ask(second.url, 'select one from kept')).toEqual([{ one: 1 }])
-  expect((await stat(join(dataDir, 'postgres.password'))).mode & 0o077).toBe(0)
-  expect(await readdir(dataDir)).toEqual(['postgres', 'postgres.password'])
+  expect((await stat(join(dataDir, 'postgres', 'forebay.password'))).mode & 0o077).toBe(0)
+  expect(await readdir(dataDir)).toEqual(['postgres'])
 })
 
 test('a stop does not wait for callers who are still at it', async () => {
@@ -129,10 +129,22 @@ test('a lock left by a process id that is now another program is cleared', async
 
 test('a start that was interrupted while making the cluster is made good', async () => {
   const dataDir = await folder()
-  await mkdir(join(dataDir, 'postgres.new'))
-  await writeFile(join(dataDir, 'postgres.new', 'PG_VERSION'), '18\n')
+  await mkdir(join(dataDir, 'postgres-draft-x'))
+  await writeFile(join(dataDir, 'postgres-draft-x', 'PG_VERSION'), '18\n')
   const server = await start(dataDir)
   expect(await ask(server.url, 'select 1 as one')).toEqual([{ one: 1 }])
+})
+
+test('of two that start at once in a new folder one runs and the other says why not', async () => {
+  const dataDir = await folder()
+  const results = await Promise.allSettled([start(dataDir), start(dataDir)])
+  const [won, lost] = results.sort((a, b) => a.status.localeCompare(b.status))
+  expect(won).toMatchObject({ status: 'fulfilled' })
+  expect(lost).toMatchObject({
+    status: 'rejected',
+    reason: { message: expect.stringMatching(/Another Forebay|did not start/) },
+  })
+  if (won?.status === 'fulfilled') expect(await ask(won.value.url, 'select 1 as one')).toEqual([{ one: 1 }])
 })
 
 test('a port that is taken is said in Postgres’s own words', async () => {
