@@ -1,0 +1,188 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { append, createTopics, journalSource } from '../../src/ingest/source/journal.ts'
+import { type Observer, type ObserverOptions, startObserver } from '../../src/ingest/source/observe.ts'
+import { claimPositions } from '../../src/ingest/source/positions.ts'
+import type { Extent, LogSource } from '../../src/ingest/source.ts'
+import { installModel } from '../../src/operate/migrate/install.ts'
+import { type DatabaseClock, databaseClock } from '../../src/platform/clock.ts'
+import { until } from '../kafka/client.ts'
+import { type Database, freshDatabase } from '../support/postgres.ts'
+import { model } from './entities.ts'
+
+let database: Database
+let clock: DatabaseClock
+const observers: Observer[] = []
+beforeAll(async () => {
+  database = await freshDatabase()
+  await installModel(database.sql, model([]))
+  clock = databaseClock(database.sql)
+})
+afterEach(async () => {
+  await Promise.all(observers.splice(0).map((observer) => observer.stop()))
+})
+afterAll(() => database?.drop())
+
+let topics = 0
+const newTopic = async (partitions = 1): Promise<string> => {
+  const topic = `topic-${topics++}`
+  await createTopics(database.sql, [topic], partitions)
+  return topic
+}
+const write = (topic: string, count = 1) => {
+  const records = Array.from({ length: count }, () => ({ key: null, value: Buffer.from('x') }))
+  return database.sql.begin((tx) => append(tx, topic, records))
+}
+/** What the applier does to a position. */
+const apply = (topic: string, next: number, partition = 0) => database.sql`
+  update forebay.positions set next_offset = ${next} where topic = ${topic} and partition = ${partition}`
+type Row = { partition: number; frontier: number | null; state: string; reason: string | null; observed_end: string }
+const rows = (topic: string) => database.sql<Row[]>`
+  select partition, (extract(epoch from frontier) * 1000)::float8 as frontier, state, reason, observed_end
+  from forebay.positions where topic = ${topic} order by 1`
+const frontier = async (topic: string, partition = 0): Promise<number | null> =>
+  (await rows(topic)).find((row) => row.partition === partition)?.frontier ?? null
+const databaseNow = async (): Promise<number> => {
+  const [row] = await database.sql<
+    { ms: number }[]
+  >`select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`
+  return row!.ms
+}
+const observe = (topic: string, more: Partial<ObserverOptions> = {}): Observer => {
+  const observer = startObserver({
+    sql: database.sql,
+    clock,
+    source: journalSource({ sql: database.sql, topics: [topic] }),
+    maxLagMs: 400,
+    ...more,
+  })
+  observers.push(observer)
+  return observer
+}
+
+test('C20 the frontier stays while a record is unapplied, and moves past the moment of asking once it is applied', async () => {
+  const topic = await newTopic()
+  const observer = observe(topic)
+  await until(async () => (await frontier(topic)) !== null, 'an empty log is fresh')
+  const written = await databaseNow()
+  await write(topic)
+  await observer.observe()
+  await observer.observe()
+  const held = await frontier(topic)
+  expect(held).toBeLessThanOrEqual(written + 1)
+  await apply(topic, 1)
+  await until(async () => ((await frontier(topic)) ?? 0) > written, 'applied past')
+})
+
+test('C20 an idle partition stays fresh', async () => {
+  const topic = await newTopic()
+  observe(topic)
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  const first = (await frontier(topic))!
+  await until(async () => (await frontier(topic))! > first + 500, 'moves on without any record')
+  expect(await frontier(topic)).toBeLessThanOrEqual(await databaseNow())
+})
+
+test('C20 a record written between the answer and the stamp is not covered by the frontier', async () => {
+  const topic = await newTopic()
+  const real = journalSource({ sql: database.sql, topics: [topic] })
+  let written = Number.POSITIVE_INFINITY
+  const slow: Pick<LogSource, 'kind' | 'extents'> = {
+    kind: 'journal',
+    async extents() {
+      const answer = await real.extents()
+      if (written === Number.POSITIVE_INFINITY) {
+        await new Promise((done) => setTimeout(done, 50))
+        await write(topic)
+        written = await databaseNow()
+        await new Promise((done) => setTimeout(done, 50))
+      }
+      return answer
+    },
+  }
+  observe(topic, { source: slow })
+  await until(async () => (await frontier(topic)) !== null, 'the first observation is stamped')
+  expect(await frontier(topic)).toBeLessThan(written)
+})
+
+test('C24 the stamp is the lower bound of the primary clock', async () => {
+  const topic = await newTopic()
+  const behind: DatabaseClock = { ...clock, lower: () => clock.lower() - 5_000 }
+  await clock.refresh()
+  observe(topic, { clock: behind })
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  const age = (await databaseNow()) - (await frontier(topic))!
+  expect(age).toBeGreaterThan(5_000)
+})
+
+test('C20 a partition that comes later is known, and has no frontier of its own, before any other is stamped again', async () => {
+  const topic = await newTopic()
+  const observer = observe(topic)
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  const added = await databaseNow()
+  await database.sql`insert into forebay.journal_ends (topic, partition, next_offset) values (${topic}, 1, 3)`
+  await observer.observe()
+  const [first, second] = await rows(topic)
+  expect(first!.frontier).not.toBeNull()
+  expect(second).toMatchObject({ partition: 1, frontier: null, state: 'RUNNING' })
+  await apply(topic, 3, 1)
+  await until(async () => ((await frontier(topic, 1)) ?? 0) > added, 'applied past')
+})
+
+test('C21 a position outside the log is stuck with a reason and its frontier stays', async () => {
+  const topic = await newTopic(2)
+  const extent = (partition: number, start: bigint, end: bigint): Extent => ({ topic, partition, start, end })
+  let answer = [extent(0, 0n, 10n), extent(1, 0n, 10n)]
+  const source: Pick<LogSource, 'kind' | 'extents'> = { kind: 'journal', extents: async () => answer }
+  await claimPositions(database.sql, answer)
+  await Promise.all([apply(topic, 10, 0), apply(topic, 5, 1)])
+  observe(topic, { source })
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  answer = [extent(0, 0n, 4n), extent(1, 7n, 10n)]
+  await until(async () => (await rows(topic)).every(({ state }) => state === 'STUCK'), 'both are stuck')
+  const [shrunk, gone] = await rows(topic)
+  expect(shrunk!.reason).toMatch(/ends at 4, before the next offset 10: the topic was made anew or lost records/)
+  expect(gone!.reason).toMatch(/starts at 7, after the next offset 5: records are gone/)
+  answer = [extent(0, 0n, 10n), extent(1, 0n, 10n)]
+  await new Promise((done) => setTimeout(done, 300))
+  expect((await rows(topic)).map((row) => row.frontier)).toEqual([shrunk!.frontier, gone!.frontier])
+})
+
+test('a frontier never goes back, whichever process writes last', async () => {
+  const topic = await newTopic()
+  const observer = observe(topic)
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  await database.sql`update forebay.positions set frontier = now() + interval '1 hour' where topic = ${topic}`
+  const ahead = await frontier(topic)
+  await observer.observe()
+  expect(await frontier(topic)).toBe(ahead)
+})
+
+test('C32 one statement writes all frontiers, and appliers are neither waited for nor held up', async () => {
+  const topic = await newTopic(20)
+  await database.sql.unsafe(`
+    create table written (at timestamptz);
+    create function note() returns trigger language plpgsql as $$ begin insert into written values (clock_timestamp()); return null; end $$;
+    create trigger note after update on forebay.positions for each statement execute function note()`)
+  const observer = observe(topic)
+  await until(async () => (await rows(topic)).filter((row) => row.frontier !== null).length === 20, 'all observed')
+  const applier = await database.sql.reserve()
+  await applier`begin`
+  await applier`select from forebay.positions where topic = ${topic} and partition = 3 for update`
+  const before = await databaseNow()
+  await observer.observe()
+  await observer.observe()
+  const after = await rows(topic)
+  expect(after.filter((row) => row.frontier! > before)).toHaveLength(19)
+  expect(after.find(({ partition }) => partition === 3)!.frontier).toBeLessThanOrEqual(before)
+  await applier`commit`
+  applier.release()
+  await write(topic, 20)
+  await database.sql`truncate written`
+  await new Promise((done) => setTimeout(done, 1_000))
+  await observer.stop()
+  const [counted] = await database.sql<{ n: number }[]>`select count(*)::int as n from written`
+  // Behind: 4 observations a second for maxLagMs 400 make 10, and a write every 75 ms makes 13.
+  expect(counted!.n).toBeGreaterThan(5)
+  expect(counted!.n).toBeLessThanOrEqual(26)
+  await database.sql.unsafe('drop trigger note on forebay.positions')
+})
