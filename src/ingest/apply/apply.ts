@@ -60,7 +60,8 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier
           const restored: Partition[] = []
           const pending = [...byEntity].flatMap(([name, changes]) => {
             const entity = entityOf(model, name)
-            const { layers, older, duplicate } = fold(entity, changes)
+            const { layers, older, duplicate, restored: wentBack } = fold(entity, changes)
+            restored.push(...wentBack.map(({ position }) => position))
             total.older += older
             total.duplicate += duplicate
             return layers.map(async (layer) => {

@@ -119,7 +119,9 @@ const imageName = (image: string, name: string): string => ident(`${image}_${unq
  * path whose fields it didn't change.
  */
 const loggedSql = (paths: readonly LoggedPath[]): string => {
-  if (paths.length === 0) return 'logged as (select 0 as n),'
+  // Without paths the log's parameters still have to be named, or Postgres can't tell their types.
+  if (paths.length === 0)
+    return 'logged as (select 0 as n from (values ($2::smallint, $3::timestamptz, $4::text)) unused),'
   const marks = paths.flatMap((path) => {
     const watched = path.watched.map((name) => ident(columnName(name)))
     const changed = `(old_live is distinct from new_live or (${watched.map((name) => imageName('old', name)).join(', ')}) is distinct from (${watched.map((name) => imageName('new', name)).join(', ')}))`

@@ -13,6 +13,8 @@ export type Folded = {
   readonly layers: readonly (readonly Change[])[]
   readonly older: number
   readonly duplicate: number
+  /** Live changes that are older than another of their key by position but later by time (C14). */
+  readonly restored: readonly Change[]
 }
 
 type Ordered = Extract<Version, { kind: 'ordered' }>
@@ -31,6 +33,7 @@ export const keyText = (entity: Entity, change: Change): string =>
 export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
   const layers: Change[][] = []
   const last = new Map<string, { layer: number; index: number }>()
+  const restored: Change[] = []
   let older = 0
   let duplicate = 0
   for (const change of changes) {
@@ -40,6 +43,7 @@ export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
     if (at && known && folds(entity, known, change)) {
       const order = compareVersions(change.version as Ordered, known.version as Ordered)
       if (order > 0) layers[at.layer]![at.index] = change
+      else if (order < 0 && wentBack(known, change)) restored.push(change)
       if (order === 0) duplicate += 1
       else older += 1
       continue
@@ -48,8 +52,14 @@ export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
     layers[layer] ??= []
     last.set(key, { layer, index: layers[layer]!.push(change) - 1 })
   }
-  return { layers, older, duplicate }
+  return { layers, older, duplicate, restored }
 }
+
+const wentBack = (known: Change, older: Change): boolean =>
+  older.live && known.version.epoch === older.version.epoch && instant(older) > (instant(known) || instant(older))
+
+/** Comparable as text: without the Z, which sorts after a fraction's point. */
+const instant = ({ eventTime }: Change): string => eventTime?.slice(0, -1) ?? ''
 
 const folds = (entity: Entity, known: Change, next: Change): boolean => {
   if (known.version.kind !== 'ordered' || next.version.kind !== 'ordered' || next.absent.length || known.absent.length)
