@@ -26,7 +26,8 @@ const query = given.get('query') ?? undefined
 if (query) localStorage.removeItem('graphiql:tabState')
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: '/graphql' }),
+    // The headers editor isn't there yet when the schema is first asked for.
+    fetcher: GraphiQL.createFetcher({ url: '/graphql', headers: token ? { Authorization: 'Bearer ' + token } : {} }),
     defaultHeaders: headers,
     defaultEditorToolsVisibility: 'headers',
     shouldPersistHeaders: true,
