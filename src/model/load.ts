@@ -72,7 +72,7 @@ export const parseSchema = async (files: readonly File[]): Promise<Loaded> => {
     ),
     policies: readPolicies(folder, report),
   }
-  checkModel(folder, scope, model)
+  checkModel(folder, model, report)
   const found = faults()
   return found.length > 0 ? { ok: false, faults: found } : { ok: true, model }
 }

@@ -1,7 +1,8 @@
 /** Whose rows an entity's are: a column, a to-one join that leads to one, or nobody's. */
+
+import type { EntityDraft } from './declared.ts'
 import { directiveNamed, textOf } from './directive.ts'
 import type { Folder } from './document.ts'
-import type { EntityDraft } from './entities.ts'
 import { placeOf } from './fault.ts'
 import { nameOfType } from './literal.ts'
 import type { Column, Tenant } from './model.ts'

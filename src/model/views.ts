@@ -1,9 +1,9 @@
 /** Views and parts: what they are of, their fields, conditions, groups and row rules. */
 import { Kind } from 'graphql'
+import type { Setting } from './aggregate-value.ts'
 import { type Directive, directiveNamed, directivesNamed, textNodes, textOf, textsOf } from './directive.ts'
 import type { Folder, TypeDeclaration } from './document.ts'
 import { instead, placeOf } from './fault.ts'
-import type { Setting } from './field-value.ts'
 import { type FieldDraft, readAllow, readFields } from './fields.ts'
 import { readDuration } from './literal.ts'
 import type { Allow, Entity, Part, RowRule, View, Where } from './model.ts'

@@ -1,0 +1,42 @@
+/** The GraphQL names that come of a view's name. */
+
+/** `CustomerOverview` → `customerOverview`. */
+export const oneName = (view: string): string => view.charAt(0).toLowerCase() + view.slice(1)
+
+/** English in its simple form: `categories`, `boxes`, `customerOverviews`. */
+export const manyName = (view: string): string =>
+  oneName(view)
+    .replace(/([^aeiou])y$/, '$1ie')
+    .replace(/(s|x|z|ch|sh)$/, '$1e')
+    .concat('s')
+
+/** Of a view's three entrances: by key, as a list, and its changes. */
+export const fieldNames = (view: string): readonly string[] => [
+  oneName(view),
+  manyName(view),
+  `${oneName(view)}Changed`,
+]
+
+export const typeNames = (view: string): readonly string[] => [
+  `${view}Connection`,
+  `${view}Edge`,
+  `${view}Where`,
+  `${view}OrderBy`,
+]
+
+export const reservedFields: readonly string[] = ['node', 'forebay']
+export const reservedTypes: readonly string[] = [
+  'Query',
+  'Mutation',
+  'Subscription',
+  'Node',
+  'PageInfo',
+  'Forebay',
+  'ForebayView',
+  'ForebaySource',
+  'ForebayPartition',
+  'ForebayParked',
+  'RowFreshness',
+  'FreshnessState',
+  'OrderDirection',
+]
