@@ -115,9 +115,8 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       true,
     )
     for (const row of found) {
-      const { key, i } = missing[row.position - 1]!
-      rows[i] = opened.finish(row)
-      if (opened.asOf !== null) cached?.fill(key, row, opened.asOf)
+      rows[missing[row.position - 1]!.i] = opened.finish(row)
+      if (opened.asOf !== null) cached?.fill(row, opened.asOf)
     }
     return rows
   }
@@ -129,7 +128,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     const scope = { hash: basis.table.hash, tenant, maxLagMs: basis.view.maxLagMs }
     return {
       rows: asOf === null ? [] : await cache.get(scope, keys),
-      fill: (key: readonly (string | null)[], row: StoredRow, at: number) => cache.fill(scope, key, row, at),
+      fill: (row: StoredRow, at: number) => cache.fill(scope, row, at),
     }
   }
 

@@ -12,8 +12,8 @@ export type CacheScope = RowScope & { readonly maxLagMs: number }
 export type Hit = { readonly row: StoredRow; readonly asOf: number }
 export type RowCache = {
   get(scope: CacheScope, keys: readonly RowKey[]): Promise<readonly (Hit | undefined)[]>
-  /** `asOf`: the bound that held when the row was read. Goes on in the background. */
-  fill(scope: CacheScope, key: RowKey, row: StoredRow, asOf: number): void
+  /** Under the row's own key, by which a change drops it. `asOf`: the bound that held when it was read. Goes on in the background. */
+  fill(scope: CacheScope, row: StoredRow, asOf: number): void
 }
 
 const reads = counter({ name: 'forebay_row_cache_reads_total', help: 'Rows asked of Redis.', labels: ['result'] })
@@ -32,8 +32,9 @@ export const createRowCache = (redis: RedisClient, now: () => number): RowCache 
         : undefined
     })
   },
-  fill: (scope, key, { version, fields, key: text, incomplete, classes }, asOf) => {
-    const row = JSON.stringify({ fields, key: text, incomplete, classes })
-    void redis.attempt((client) => fillRow(client, scope, key, { version, asOf, row }, scope.maxLagMs / 2))
+  fill: (scope, { version, fields, key, incomplete, classes }, asOf) => {
+    const row = JSON.stringify({ fields, key, incomplete, classes })
+    const own = JSON.parse(key) as RowKey
+    void redis.attempt((client) => fillRow(client, scope, own, { version, asOf, row }, scope.maxLagMs / 2))
   },
 })

@@ -1,0 +1,170 @@
+/** The row cache with a real Redis: it changes no answer, keeps nothing that must not be kept, and may die at any moment. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fillRow, invalidateRow, readRows, rowCacheKey } from '../../src/platform/row-cache.ts'
+import { ownRedis, type RedisService, startRedis } from '../support/redis.ts'
+import { desk } from './support/desk.ts'
+import { readModel, startWorld, type World } from './support/world.ts'
+
+describe('a write only ever replaces an older version', () => {
+  let redis: Redis
+  const scope = { hash: `t${process.pid}`, tenant: 'acme' }
+  const key = ['ada']
+  beforeAll(async () => {
+    redis = new Redis((await startRedis()).url)
+  })
+  afterAll(() => redis.disconnect())
+  const fill = (version: string, row: string, asOf = 1) => fillRow(redis, scope, key, { version, asOf, row }, 60_000)
+  const read = async () => (await readRows(redis, scope, [key]))[0]?.row
+
+  test('C30 a row read before a change is not put back after it', async () => {
+    await fill('5', 'old')
+    expect(await read()).toBe('old')
+    await invalidateRow(redis, scope, key, 6n)
+    expect(await read()).toBeUndefined()
+    await fill('5', 'old')
+    expect(await read()).toBeUndefined()
+    await fill('6', 'new')
+    expect(await read()).toBe('new')
+  })
+
+  test('C30 versions compare as numbers of 64 bits', async () => {
+    await fill('9', 'nine')
+    await fill('10', 'ten')
+    await fill('9', 'nine')
+    expect(await read()).toBe('ten')
+    await fill('9223372036854775807', 'greatest')
+    await fill('9223372036854775806', 'less')
+    expect(await read()).toBe('greatest')
+  })
+
+  test('tenants and keys do not meet', () => {
+    const keys = [
+      rowCacheKey({ hash: 'h', tenant: 'a' }, ['b', 'c']),
+      rowCacheKey({ hash: 'h', tenant: 'a' }, ['b","c']),
+      rowCacheKey({ hash: 'h', tenant: 'a","b' }, ['c']),
+      rowCacheKey({ hash: 'h', tenant: null }, ['a', 'b', 'c']),
+      rowCacheKey({ hash: 'h', tenant: 'null' }, ['a', 'b', 'c']),
+    ]
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+})
+
+let redis: RedisService
+let cached: World
+let plain: World
+let client: Redis
+beforeAll(async () => {
+  redis = await ownRedis()
+  client = new Redis(redis.url)
+  client.on('error', () => {})
+  const model = await readModel('test/graphql/schema')
+  cached = await startWorld({ model, rows: desk, redisUrl: redis.url })
+  plain = await startWorld({ model, rows: desk })
+})
+afterAll(async () => {
+  client.disconnect()
+  await cached.stop()
+  await plain.stop()
+  await redis.stop()
+})
+
+const agent = { roles: ['AGENT'] }
+const card = (id: string) =>
+  `{ customerCard(id: "${id}") { id email phone fullName points extra createdAt orders { id total payer } _id } }`
+/** A fill goes on after its answer. */
+const settled = () => sleep(50)
+const reads = async (query: string, asker = agent): Promise<number> => {
+  cached.statements()
+  await cached.ask(query, asker)
+  await settled()
+  return cached.statements().length
+}
+
+test('a row read by key comes from Redis the second time', async () => {
+  expect([await reads(card('ada')), await reads(card('ada'))]).toEqual([1, 0])
+})
+
+test('C29 lookups, pages and counts are not kept, nor is what a row rule bounds', async () => {
+  const clerk = { roles: ['CLERK'], claims: { region: 'north' } }
+  for (const [query, asker] of [
+    ['{ customerCard(email: "bob@example.com") { id } }', agent],
+    ['{ customerCards { totalCount nodes { id } } }', agent],
+    ['{ regionFile(id: "ada") { id } }', clerk],
+  ] as const) {
+    const first = await reads(query, asker)
+    expect(first).toBeGreaterThan(0)
+    expect(await reads(query, asker)).toBe(first)
+  }
+})
+
+test('what is kept is the row before any policy: no mask of one role reaches another', async () => {
+  const ask = async (roles: string[], tenant = 'acme') =>
+    (await cached.ask('{ customerCard(id: "dan") { id email } }', { roles, tenant })).body.data.customerCard
+  expect((await ask(['AGENT'])).email).toBe('S***@e***.com')
+  await settled()
+  expect((await ask(['FRAUD'])).email).toBe('SHARED@example.com ')
+  expect((await ask(['SERVICE'])).email).toMatch(/^tok_/)
+  expect((await ask(['AGENT'])).email).toBe('S***@e***.com')
+  expect(await ask(['AGENT'], 'globex')).toBeNull()
+})
+
+test('C30 a changed row is read anew once its drop is published', async () => {
+  const points = async () =>
+    (await cached.ask('{ customerCard(id: "bob") { points } }', agent)).body.data.customerCard.points
+  expect(await points()).toBe('7')
+  await settled()
+  await cached.write({ Customer: [{ ...desk.Customer![1], points: '8' }] })
+  expect(await points()).toBe('7')
+  const { table } = cached.views.get('CustomerCard')!
+  const [row] = await cached.database.sql.unsafe<{ version: string }[]>(
+    `select _version::text as version from ${table.table} where id = 'bob'`,
+  )
+  await invalidateRow(client, { hash: table.hash, tenant: 'acme' }, ['bob'], row!.version)
+  expect(await points()).toBe('8')
+  await plain.write({ Customer: [{ ...desk.Customer![1], points: '8' }] })
+})
+
+test('law 6 a cached row older than maxLag is not served, and an answer is as old as its oldest row', async () => {
+  const { table } = cached.views.get('CustomerCard')!
+  const scope = { hash: table.hash, tenant: 'acme' }
+  const [row] = await readRows(client, scope, [['ada']])
+  expect(row).toBeDefined()
+  const age = async (ms: number) => {
+    await client.del(rowCacheKey(scope, ['ada']))
+    await fillRow(client, scope, ['ada'], { ...row!, asOf: Date.now() - ms }, 60_000)
+    cached.statements()
+    const { body, headers } = await cached.ask(card('ada'), agent)
+    const { asOf, lagMs, state } = body.extensions.freshness
+    expect(headers.get('forebay-as-of')).toBe(asOf)
+    await settled()
+    return { statements: cached.statements().length, lagMs, state }
+  }
+  const young = await age(4_000)
+  expect(young).toMatchObject({ statements: 0, state: 'LAGGING' })
+  expect(young.lagMs).toBeGreaterThanOrEqual(4_000)
+  expect(await age(6_000)).toMatchObject({ statements: 1, state: 'FRESH', lagMs: 0 })
+})
+
+test('law 6 with a cache, without one, and with Redis killed midway the answers are the same', async () => {
+  const queries = [
+    card('ada'),
+    card('bob'),
+    card('nobody'),
+    '{ a: customerCard(id: "ada") { email } b: customerCard(id: "cyd") { tags region } lineFile(orderId: "o2", line: 1) { amount } }',
+    '{ customerCards(orderBy: { points: DESC }) { nodes { id points } } }',
+  ]
+  const data = async (world: World, query: string) => (await world.ask(query, agent)).body.data
+  const round = async () => {
+    for (const query of queries) expect(await data(cached, query)).toEqual(await data(plain, query))
+  }
+  await round()
+  await round()
+  const during = Array.from({ length: 8 }, () => round())
+  await redis.kill9()
+  await Promise.all(during)
+  const begun = performance.now()
+  await round()
+  expect(performance.now() - begun).toBeLessThan(5_000)
+})
