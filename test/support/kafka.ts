@@ -130,7 +130,6 @@ async function answers(brokers: string[], child: Child, timeoutMs = 60_000): Pro
   await ready('Kafka', child, probe, timeoutMs)
 }
 
-/** Kafka's form of a UUID: 16 bytes in unpadded base64url. */
-/** Never beginning with `-`, which the tool would take for an option. */
+/** Kafka's form of a UUID: 16 bytes in unpadded base64url, never beginning with `-`, which the tool would take for an option. */
 const kafkaUuid = (): string =>
   Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url').replace(/^-/, 'A')

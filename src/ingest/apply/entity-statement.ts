@@ -82,7 +82,7 @@ export const entityStatement = (entity: Entity, paths: readonly LoggedPath[]): s
   ]
   return `with input as materialized (select * from json_to_recordset($1::text::json) as x(${record.join(', ')})),
 stored as (
-  insert into ${table} as e (${all.join(', ')}) select ${all.map(cast).join(', ')} from input i
+  insert into ${table} as e (${all.join(', ')}) select ${all.map(cast).join(', ')} from input i order by ${key.map((name) => `i.${name}`).join(', ')}
   on conflict (${key.join(', ')}) do update set
     ${[
       ...keep,

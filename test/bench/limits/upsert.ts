@@ -48,7 +48,7 @@ export const bareUpsertRate = async (url: string, messages: readonly Message[]):
       for (let item = work[next++]; item; item = work[next++]) {
         const names = columns.get(item.table as (typeof tables)[number])!
         await sql.unsafe(
-          `insert into bare.${item.table} as t select * from json_to_recordset($1::text::json) as x(${names.map(typed).join(', ')})
+          `insert into bare.${item.table} as t select * from json_to_recordset($1::text::json) as x(${names.map(typed).join(', ')}) order by id
            on conflict (id) do update set ${names.map((name) => `${name} = excluded.${name}`).join(', ')} where t.lsn < excluded.lsn`,
           [item.json],
           { prepare: true },
