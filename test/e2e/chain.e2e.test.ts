@@ -138,8 +138,16 @@ type Answer = {
   extensions?: Record<string, unknown>
 }
 
+const tokens = new Map<string, Promise<string>>()
+const tokenOf = (role: string, tenant: string): Promise<string> => {
+  const name = `${role} ${tenant}`
+  const token = tokens.get(name) ?? forebay('token', '--role', role, '--tenant', tenant)
+  tokens.set(name, token)
+  return token
+}
+
 async function ask(role: string, tenant: string, query: string): Promise<Answer> {
-  const token = await forebay('token', '--role', role, '--tenant', tenant)
+  const token = await tokenOf(role, tenant)
   const response = await fetch(`http://127.0.0.1:${ports.gateway}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
@@ -180,6 +188,7 @@ describe('from SQL at the source to a masked answer', () => {
 
     expect(await shop.ended, shop.output()).toBe(0)
     await viewsEqualSource()
+    expect(await duplicates(), 'Connect repeated changes after its death').toBeGreaterThan(0)
   }, 240_000)
 
   test('an agent gets the row of the source with its contact data masked, a fraud analyst gets it clear', async () => {
@@ -211,6 +220,12 @@ describe('from SQL at the source to a masked answer', () => {
     expect((await ask('FRAUD', customer.tenant_id, query)).data?.customerOverview).toEqual(fraud.data?.customerOverview)
   })
 })
+
+/** Changes that ingest has dropped since it started because it had them. */
+async function duplicates(): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${ports.ingest}/metrics`)).text()
+  return Number(/^forebay_changes_dropped_total\{reason="duplicate"\} (\d+)/m.exec(text)?.[1] ?? 0)
+}
 
 /** Waits until Forebay has applied so many records. */
 async function changesApplied(count: number): Promise<void> {

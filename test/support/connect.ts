@@ -101,7 +101,8 @@ function workerSettings({ brokers, group }: Worker, port: number): Record<string
     'status.storage.topic': `${group}.status`,
     'status.storage.replication.factor': 1,
     'status.storage.partitions': 1,
-    'offset.flush.interval.ms': 1_000,
+    // A killed worker repeats what it sent since its last flush: this leaves it something to repeat.
+    'offset.flush.interval.ms': 10_000,
     // A worker killed outright still owns its tasks for this long.
     'session.timeout.ms': 6_000,
     'heartbeat.interval.ms': 1_000,
