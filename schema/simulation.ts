@@ -73,21 +73,19 @@ export const simulation: Simulation = {
   }
 }`,
   create: ({ seed, now, faults = false, saved }): Run => {
-    let ticks = Date.UTC(2026, 0, 1)
-    let set: number | null = null
-    const world = createWorld({ seed, faults, now: () => set ?? now?.() ?? ticks, ...(saved ? { saved } : {}) })
+    const stopped = saved?.memory.time
+    let time = typeof stopped === 'number' ? stopped : now ? now() : Date.UTC(2026, 0, 1)
+    const world = createWorld({ seed, faults, now: () => time, ...(saved ? { saved } : {}) })
     return {
-      seedData: (size) =>
-        seedData(world, size, (time) => {
-          set = time
-        }),
+      seedData: (size) => seedData(world, size, (at) => (time = at)),
       step: () => {
-        ticks += 1000
+        // No two things happen at the same moment: "the latest payment" is one.
+        time = now ? Math.max(now(), time + 1) : time + 1000
         act(world)
         orders.settle(world, 300)
         return world.take()
       },
-      memory: world.memory,
+      memory: () => ({ ...world.memory(), time }),
     }
   },
 }

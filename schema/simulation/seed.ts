@@ -1,6 +1,6 @@
 /** The shop as it is found: a few weeks of its own working, folded into the rows that are left of it. */
 import type { Row, Size, Transaction } from '../../src/operate/demo/simulation.ts'
-import { ask, join } from './customers.ts'
+import { answer, ask, join } from './customers.ts'
 import { connectClient } from './operations.ts'
 import { advance, place, settle } from './orders.ts'
 import { tables } from './tables.ts'
@@ -91,8 +91,8 @@ const fold = (transactions: readonly Transaction[], at: number): Transaction[] =
   return [...found, ...published.map((one): Transaction => ({ ...one, changes: [], settled: [] }))]
 }
 
-/** `setClock` lets the weeks pass; at the end it stands at `now` again. */
-export const seedData = (world: World, size: Size, setClock: (time: number | null) => void): Transaction[] => {
+/** `setClock` lets the weeks pass; at the end it is now again. */
+export const seedData = (world: World, size: Size, setClock: (time: number) => void): Transaction[] => {
   const { customers, products, orders } = sizes[size]
   const now = world.now()
   const began = now - 60 * 86_400_000
@@ -102,13 +102,21 @@ export const seedData = (world: World, size: Size, setClock: (time: number | nul
   join(world, 'globex')
   for (let made = 2; made < customers; made += 1) join(world)
   for (const tenant of ['acme', 'globex', 'acme']) connectClient(world, tenant)
+  const between = (now - began) / orders
+  const stages = 9
   for (let placed = 0; placed < orders; placed += 1) {
-    setClock(began + Math.floor(((now - began) * placed) / orders))
+    const at = began + placed * between
+    setClock(Math.floor(at))
+    // Every eighth of the time one of the regulars orders.
     place(world, placed % Math.ceil(orders / 8) === 0 ? (placed % 2 ? 'C-1002' : 'C-1001') : undefined)
-    for (let stages = 0; stages < 9; stages += 1) advance(world)
-    if (placed % 20 === 0) ask(world, placed % 60 === 0 ? 'C-1001' : undefined)
+    if (placed % 20 === 0) ask(world, placed % 300 === 0 ? 'C-1001' : undefined)
+    for (let stage = 1; stage <= stages; stage += 1) {
+      setClock(Math.floor(at + (stage * between) / (stages + 1)))
+      advance(world)
+    }
+    if (placed % 25 === 0) answer(world)
     settle(world, 100)
   }
-  setClock(null)
+  setClock(now)
   return fold(world.take(), now)
 }
