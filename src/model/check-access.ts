@@ -141,7 +141,7 @@ const checkRows = (folder: Folder, model: Model, view: View, roles: readonly str
   for (const [index, rule] of view.rows.entries()) {
     const node = rules[index]!
     const unknown = (rule.roles ?? []).filter((role) => !roles.includes(role))
-    if (unknown.length > 0)
+    if (unknown.length > 0 && roles.length > 0)
       report(
         node.literal('roles')!,
         `a row rule of ${view.name} binds ${sentence(unknown, 'and')}, whom it does not let in`,

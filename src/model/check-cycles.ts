@@ -1,52 +1,57 @@
-/** Parts that show themselves, and expressions that read themselves. */
+/** Parts that show themselves, and expressions that read themselves: each circle is named once, where it is first declared. */
 import type { Report } from './fault.ts'
-import type { Field, Model, Part } from './model.ts'
+import type { Field, Model } from './model.ts'
 
 export const checkCycles = (model: Model, report: Report): void => {
-  for (const part of model.parts.values())
-    for (const field of part.fields) {
-      const round = field.type.kind === 'part' ? pathTo(model, field.type.part, part.name, []) : undefined
-      if (round !== undefined)
-        report(
-          field.place,
-          `${part.name} shows itself: ${[part.name, ...round].join(' → ')}`,
-          'End with a part that has no such field: a shape is finite.',
-        )
-    }
+  const shown = new Map(
+    [...model.parts.values()].map(({ name, fields }) => [
+      name,
+      fields.flatMap(({ type }) => (type.kind === 'part' ? [type.part] : [])),
+    ]),
+  )
+  for (const [name, circle] of circles(shown)) {
+    const field = model.parts.get(name)!.fields.find(({ type }) => type.kind === 'part' && type.part === circle[1])!
+    report(
+      field.place,
+      `${name} shows itself: ${circle.join(' → ')}`,
+      'End with a part that has no such field: a shape is finite.',
+    )
+  }
   for (const type of [...model.views.values(), ...model.parts.values()])
-    for (const field of type.fields) {
-      const round = readsItself(type.fields, field.name, field, [])
-      if (round !== undefined)
-        report(
-          field.place,
-          `${type.name}.${field.name} reads itself: ${[field.name, ...round].join(' → ')}`,
-          'Let one of them read stored fields only.',
-        )
+    for (const [name, circle] of circles(new Map(type.fields.map((field) => [field.name, inputsOf(field)])))) {
+      const field = type.fields.find((known) => known.name === name)!
+      report(
+        field.place,
+        `${type.name}.${name} reads itself: ${circle.join(' → ')}`,
+        'Let one of them read stored fields only.',
+      )
     }
 }
 
-const pathTo = (model: Model, from: string, to: string, passed: readonly string[]): readonly string[] | undefined => {
-  if (from === to) return [to]
-  const part: Part | undefined = passed.includes(from) ? undefined : model.parts.get(from)
-  for (const field of part?.fields ?? []) {
-    const rest = field.type.kind === 'part' ? pathTo(model, field.type.part, to, [...passed, from]) : undefined
-    if (rest !== undefined) return [from, ...rest]
+const inputsOf = ({ value }: Field): readonly string[] => (value.kind === 'expr' ? value.inputs : [])
+
+/** A shortest circle for each name that lies on one, unless an earlier name's circle holds it. */
+const circles = (edges: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, readonly string[]> => {
+  const found = new Map<string, readonly string[]>()
+  const covered = new Set<string>()
+  for (const start of edges.keys()) {
+    if (covered.has(start)) continue
+    const circle = shortest(edges, start)
+    if (circle === undefined) continue
+    found.set(start, circle)
+    for (const name of circle) covered.add(name)
   }
-  return undefined
+  return found
 }
 
-const readsItself = (
-  fields: readonly Field[],
-  name: string,
-  at: Field,
-  passed: readonly string[],
-): readonly string[] | undefined => {
-  if (at.value.kind !== 'expr' || passed.includes(at.name)) return undefined
-  for (const input of at.value.inputs) {
-    if (input === name) return [name]
-    const next = fields.find((field) => field.name === input)
-    const rest = next && readsItself(fields, name, next, [...passed, at.name])
-    if (rest !== undefined) return [input, ...rest]
-  }
+const shortest = (edges: ReadonlyMap<string, readonly string[]>, start: string): readonly string[] | undefined => {
+  const paths: (readonly string[])[] = [[start]]
+  const passed = new Set<string>()
+  for (const path of paths)
+    for (const next of edges.get(path.at(-1)!) ?? []) {
+      if (next === start) return [...path, next]
+      if (!passed.has(next)) paths.push([...path, next])
+      passed.add(next)
+    }
   return undefined
 }

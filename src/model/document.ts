@@ -25,7 +25,7 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { validateSDL } from 'graphql/validation/validate.js'
-import { placeOf, type Report } from './fault.ts'
+import { instead, placeOf, type Report } from './fault.ts'
 
 export type File = { readonly name: string; readonly text: string }
 
@@ -59,7 +59,8 @@ export const readFolder = (languageFile: File, files: readonly File[], report: R
   const own = files.flatMap((file) => parseFile(file, report, unread))
   const declared = own.filter((definition) => belongs(definition, report))
   const all: DocumentNode = { kind: Kind.DOCUMENT, definitions: [...language, ...declared] }
-  for (const error of validateSDL(all)) reportSyntax(error, report, unread)
+  const directives = language.flatMap((node) => (node.kind === Kind.DIRECTIVE_DEFINITION ? [node.name.value] : []))
+  for (const error of validateSDL(all)) reportSyntax(error, report, unread, directives)
 
   const extended = declared.filter((definition) => definition.kind === Kind.ENUM_TYPE_EXTENSION)
   const names = new Set(language.map((definition) => ('name' in definition ? definition.name?.value : undefined)))
@@ -140,7 +141,6 @@ const belongs = (definition: DefinitionNode, report: Report): boolean => {
 
 const remedies: readonly (readonly [RegExp, string])[] = [
   [/^There can be only one|can only be defined once/, 'Keep one of them.'],
-  [/^Unknown directive/, 'Use a directive of forebay.graphql.'],
   [/^Unknown type/, 'Declare it, or use a scalar of forebay.graphql.'],
   [/may not be used on/, 'Move it to where forebay.graphql allows it.'],
   [/is required/, 'Add the argument.'],
@@ -149,18 +149,25 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [/^Cannot extend/, 'Declare it first, or correct its name.'],
 ]
 
-const reportSyntax = (error: GraphQLError, report: Report, unread: ReadonlySet<string>): void => {
+const reportSyntax = (
+  error: GraphQLError,
+  report: Report,
+  unread: ReadonlySet<string>,
+  directives: readonly string[] = [],
+): void => {
   const subject = /^(?:Unknown type|Cannot extend type) "(\w+)"/.exec(error.message)?.[1]
   if (subject !== undefined && unread.has(subject)) return
   const nodes = error.nodes ?? []
   const node = /only|once/.test(error.message) ? nodes.at(-1) : nodes[0]
   const place = node?.loc === undefined ? { file: 'schema', line: 1, column: 1 } : placeOf(node)
   const [problem = '', hint] = error.message.split(/ Did you mean (?:the enum value )?/)
+  const directive = /^Unknown directive "@(\w+)"/.exec(problem)?.[1]
   const remedy = remedies.find(([pattern]) => pattern.test(problem))?.[1] ?? 'forebay.graphql says what may stand here.'
+  const near = hint === undefined ? undefined : `Write ${hint.replace(/\?$/, '').replaceAll('"', '')}.`
   report(
     place,
     problem.replace(/\.$/, ''),
-    hint === undefined ? remedy : `Write ${hint.replace(/\?$/, '').replaceAll('"', '')}.`,
+    near ?? (directive === undefined ? remedy : instead(directive, directives).replace(/^Write /, 'Write @')),
   )
 }
 

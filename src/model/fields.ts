@@ -204,10 +204,15 @@ export const readAllow = (
     )
   const roles = allow.literal('roles') && textsOf(allow.value('roles'))
   const scopes = allow.literal('scopes') && textsOf(allow.value('scopes'))
+  // A list with an unknown name reads as absent, and was reported as that.
+  const unread = ['roles', 'scopes'].some(
+    (name) => allow.literal(name) !== undefined && allow.value(name) === undefined,
+  )
   if (
     (roles === undefined || roles.length === 0) &&
     (scopes === undefined || scopes.length === 0) &&
-    when === undefined
+    when === undefined &&
+    !unread
   )
     scope.report(allow.node, '@allow names nobody', 'Write @allow(roles: [A_ROLE]).')
   return { ...optional('roles', roles), ...optional('scopes', scopes) }

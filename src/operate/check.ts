@@ -34,7 +34,8 @@ const describe = (folder: string, model: Model): readonly string[] => {
   return [
     `${folder} holds: ${entities} entities, ${views.length} views, ${parts} parts, ${roles.length} roles`,
     ...views.map(
-      ({ name, of, key, readers }) => `  ${name.padEnd(width)}  of ${of} by ${key.join(', ')}; read by ${readers.join(', ')}`,
+      ({ name, of, key, readers }) =>
+        `  ${name.padEnd(width)}  of ${of} by ${key.join(', ')}; read by ${readers.join(', ')}`,
     ),
   ]
 }
