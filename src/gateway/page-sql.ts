@@ -96,7 +96,7 @@ limit ${query.limit + 1}`
 export const countStatement = (reading: Reading, view: View, where: Where | undefined, limit: number): Statement => {
   const params = binder()
   const conditions = [
-    ...visible(reading.table, reading.tenant, reading.classes(params), params),
+    ...visible(reading.table, reading.tenant, reading.bounded ? reading.classes(params) : ['true'], params),
     ...(where ? [`(${conditionSql(view, where, params)})`] : []),
   ]
   const text = `select count(*)::int as count from (select 1 from ${reading.table.table} r${

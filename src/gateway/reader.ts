@@ -75,6 +75,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       table,
       tenant,
       fields: request.columns(view.name),
+      bounded: verdict.classes.every(({ rules }) => rules.length > 0),
       classes: (binder) => classConditions(verdict, request.claims, binder),
     }
     const project = parts.project(verdict)

@@ -50,7 +50,9 @@ export type Reading = {
   readonly table: ViewTable
   readonly fields: ReadonlySet<string>
   readonly tenant: string | null
-  /** Conditions by row class, made with a binder. */
+  /** Every class is bound by row rules; otherwise all rows of the tenant are seen. */
+  readonly bounded: boolean
+  /** Conditions by row class, made with a binder. What is bound must be used: Postgres refuses parameters that no one mentions. */
   readonly classes: (binder: Binder) => readonly string[]
 }
 

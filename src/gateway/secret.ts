@@ -41,9 +41,15 @@ export const readSecret = async (options: {
   }
 }
 
-/** AES-256-GCM: the reader learns nothing, and only text sealed for the same `context` opens. */
+/**
+ * AES-256-GCM: the reader learns nothing, and only text sealed for the same `context` opens. The nonce is derived from both, so that
+ * equal answers have equal bytes.
+ */
 export const seal = (text: string, context: string, key: Buffer): string => {
-  const nonce = randomBytes(12)
+  const nonce = createHmac('sha256', key)
+    .update(JSON.stringify([context, text]))
+    .digest()
+    .subarray(0, 12)
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))
   return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
 }
