@@ -17,34 +17,30 @@ export const eventReader = (entity: Entity, enums: ReadonlyMap<string, EnumType>
   const rowCells = perSchema((schema) => compileCells(entity.columns, entity, enums, placeIn(undefined), schema))
   const byType = new Map(events?.map((event) => [event.type, compileEvent(event, entity, enums)]))
   const typePath = typeAt ?? ['type']
-  return (record, document, epoch, keys) => {
-    const empty = document === undefined || document.payload === null
-    const envelope = cloud ? cloudEnvelope(record, document) : document?.payload
-    if (empty && (!cloud || !events)) {
-      return events
-        ? { kind: 'skipped', reason: 'tombstone' }
-        : shape.remove(readingOf(record, document ?? nothing, epoch, undefined, envelope, cloud), keys)
-    }
-    if (document === undefined || !isObject(envelope)) throw new DecodeFault('is not a JSON object')
+  return (record, given, epoch, keys) => {
+    const document = given ?? nothing
+    const envelope = cloud ? cloudEnvelope(record, document.payload) : document.payload
+    const read = (row: unknown) => readingOf(record, document, epoch, row, envelope, cloud)
+    if (!events && document.payload === null) return shape.remove(read(undefined), keys)
+    if (envelope === null) return { kind: 'skipped', reason: 'tombstone' }
+    if (!isObject(envelope)) throw new DecodeFault('is not a JSON object')
     if (!events) {
       const row = cloud ? envelope.data : envelope
       if (!isObject(row)) throw new DecodeFault('has no data object')
-      return shape.upsert(readingOf(record, document, epoch, row, envelope, cloud), rowCells(document.schema))
+      return shape.upsert(read(row), rowCells(document.schema))
     }
     const type = walk(envelope, typePath)
     const event = byType.get(isNumber(type) ? numberText(type, document) : String(type))
     if (event === undefined) return { kind: 'skipped', reason: 'other event type' }
     const row = event.at ? walk(envelope, event.at) : cloud ? (envelope.data ?? envelope) : envelope
+    if (event.op === 'DELETE')
+      return shape.remove(read(isObject(row) && mapped(row, envelope, event.map, entity)), keys)
     if (!isObject(row)) throw new DecodeFault(`has no object at ${event.at?.join('.') ?? 'data'}`)
-    const reading = readingOf(record, document, epoch, row, envelope, cloud)
-    switch (event.op) {
-      case 'UPSERT':
-        return shape.upsert(reading, event.cells(document.schema))
-      case 'PATCH':
-        return shape.upsert({ ...reading, missing: 'absent' }, event.cells(document.schema))
-      case 'DELETE':
-        return shape.remove({ ...reading, row: mapped(row, envelope, event.map, entity) }, keys)
-    }
+    const reading = read(row)
+    return shape.upsert(
+      event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading,
+      event.cells(document.schema),
+    )
   }
 }
 
@@ -99,10 +95,9 @@ const readingOf = (
 const nothing: Document = { payload: null, schema: undefined, exact: true, escapes: false, text: '', wrapped: false }
 
 /** Binary mode: attributes are `ce_` headers and the value is the data. Structured: the value holds both. */
-const cloudEnvelope = (record: LogRecord, document: Document | undefined): unknown => {
-  const payload = document?.payload
+const cloudEnvelope = (record: LogRecord, payload: unknown): unknown => {
   if (header(record, 'ce_specversion') === undefined) {
-    if (payload === undefined || payload === null) return undefined
+    if (payload === null) return null
     if (!isObject(payload) || typeof payload.specversion !== 'string') {
       throw new DecodeFault('is not a CloudEvent: it has neither ce_ headers nor a specversion')
     }
@@ -112,7 +107,7 @@ const cloudEnvelope = (record: LogRecord, document: Document | undefined): unkno
     }
     return payload
   }
-  const envelope: Record<string, unknown> = { data: payload ?? null }
+  const envelope: Record<string, unknown> = { data: payload }
   for (const name of Object.keys(record.headers)) {
     if (name.startsWith('ce_')) envelope[name.slice(3)] = header(record, name)
   }

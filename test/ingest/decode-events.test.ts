@@ -1,0 +1,277 @@
+/** Plain JSON rows, domain events, CloudEvents, and arrays whose elements are rows. */
+import { describe, expect, test } from 'vitest'
+import { createDecoder } from '../../src/ingest/decode.ts'
+import type { Entity, SourceEvent } from '../../src/model/model.ts'
+import { changeOf } from './decode-one.ts'
+import { column, entity, model } from './entities.ts'
+import { recordOf } from './samples.ts'
+
+const decode = (probe: Entity, value: unknown, more: Parameters<typeof recordOf>[1] = {}, epoch = 0) =>
+  createDecoder(model([probe])).decode(recordOf(value, more), epoch)
+const event = (type: string, op: SourceEvent['op'], more: Partial<SourceEvent> = {}): SourceEvent => ({
+  type,
+  op,
+  map: new Map(),
+  set: new Map(),
+  ...more,
+})
+
+describe('format JSON: a record is a row', () => {
+  const incident = (more: Partial<Entity['source']> = {}) =>
+    entity(
+      'Incident',
+      ['tenantId', 'id'],
+      [column('tenantId', 'ID!'), column('id', 'ID!'), column('severity', 'Int!'), column('resolvedAt', 'DateTime')],
+      { format: 'JSON', unit: 'MILLIS', ...more },
+    )
+
+  test('a field that is missing is null, and refused where the column is non-null', () => {
+    const change = changeOf(decode(incident(), { tenant_id: 'acme', id: 'i1', severity: 2 }))
+    expect(change).toMatchObject({ op: 'upsert', row: { resolvedAt: null }, absent: [], live: false })
+    expect(change.eventTime).toBe('2026-11-18T11:06:40Z')
+    expect(decode(incident(), { tenant_id: 'acme', id: 'i1' })).toMatchObject([
+      { kind: 'bad', reason: 'Incident.severity is missing, but declared non-null' },
+    ])
+  })
+
+  test('without a declared version the offset orders', () => {
+    const change = changeOf(decode(incident(), { tenant_id: 'a', id: 'i', severity: 1 }, { offset: 41n }, 2))
+    expect(change.version).toEqual({ kind: 'ordered', epoch: 2, major: 41n, minor: 0n })
+  })
+
+  test('a declared version orders, as an exact integer or as a time in microseconds, then the offset', () => {
+    const versioned = incident({ version: ['rev'] })
+    const row = (rev: string) => `{"tenant_id":"a","id":"i","severity":1,"rev":${rev}}`
+    const majorOf = (rev: string) => changeOf(decode(versioned, row(rev))).version
+    expect(majorOf('9007199254740993')).toMatchObject({ major: 9_007_199_254_740_993n, minor: 7n })
+    expect(majorOf('"12"')).toMatchObject({ major: 12n })
+    expect(majorOf('"2024-03-10T02:30:00.123456Z"')).toMatchObject({ major: 1_710_037_800_123_456n })
+    for (const rev of ['null', '"soon"', '{}', '9223372036854775808']) {
+      expect(decode(versioned, row(rev))).toMatchObject([{ kind: 'bad', reason: expect.stringContaining('rev') }])
+    }
+  })
+
+  test('EVENT_TIME orders by the event time in microseconds', () => {
+    const probe = { ...incident({ time: ['happened'] }), conflict: 'EVENT_TIME' as const }
+    const change = changeOf(decode(probe, { tenant_id: 'a', id: 'i', severity: 1, happened: 1_710_037_800_123 }))
+    expect(change).toMatchObject({
+      eventTime: '2024-03-10T02:30:00.123Z',
+      version: { major: 1_710_037_800_123_000n, minor: 7n },
+    })
+  })
+
+  test('a null value deletes by key; with a declared version it goes by the offset alone', () => {
+    const key = { id: 'i1', tenant_id: 'acme' }
+    const deleted = { op: 'delete', row: { tenantId: 'acme', id: 'i1' } }
+    expect(changeOf(decode(incident(), null, { key }))).toMatchObject({ ...deleted, version: { major: 7n } })
+    expect(changeOf(decode(incident({ version: ['rev'] }), null, { key }))).toMatchObject({
+      ...deleted,
+      version: { kind: 'incremental', epoch: 0 },
+    })
+    expect(decode(incident(), null)).toMatchObject([
+      { kind: 'bad', reason: expect.stringMatching(/neither a key nor a row/) },
+    ])
+  })
+
+  test('a single key may be a bare text or number, exactly as it was written', () => {
+    const probe = entity('One', ['id'], [column('id', 'ID!')], { format: 'JSON' })
+    for (const key of ['a b', '1e5', '"quoted"', '9007199254740993', '0042']) {
+      const expected = key === '"quoted"' ? 'quoted' : key
+      expect(changeOf(decode(probe, null, { key })).row.id).toBe(expected)
+    }
+  })
+})
+
+describe('CloudEvents', () => {
+  const columns = [
+    column('id', 'ID!'),
+    column('orderId', 'ID!', { path: ['orderId'] }),
+    column('kind', 'String!'),
+    column('detail', 'String'),
+    column('at', 'DateTime!'),
+  ]
+  const orderEvent = entity('OrderEvent', ['id'], columns, {
+    format: 'CLOUDEVENTS',
+    typeAt: ['type'],
+    time: ['time'],
+    events: [
+      event('order.note.added', 'UPSERT', { at: ['data'], set: new Map([['kind', 'NOTE']]) }),
+      event('order.moved', 'UPSERT', {
+        at: ['data'],
+        map: new Map([
+          ['orderId', ['order', 'id']],
+          ['at', ['time']],
+        ]),
+        set: new Map([['kind', 'STATUS']]),
+      }),
+      event('order.patched', 'PATCH', { at: ['data'] }),
+      event('order.withdrawn', 'DELETE', { at: ['data'], map: new Map([['id', ['event', 'id']]]) }),
+    ],
+  })
+  const envelope = (type: string, data: unknown, more: object = {}) => ({
+    specversion: '1.0',
+    id: 'event-1',
+    source: '/shop',
+    type,
+    time: '2026-11-21T09:30:00.5Z',
+    data,
+    ...more,
+  })
+  const note = { id: 'n1', orderId: 'o1', detail: 'call back', at: '2026-11-21T09:29:00Z' }
+
+  test('structured: fields come from the data, set values from the declaration, the time from the envelope', () => {
+    const change = changeOf(decode(orderEvent, envelope('order.note.added', note)))
+    expect(change).toMatchObject({
+      op: 'upsert',
+      row: { ...note, kind: 'NOTE' },
+      eventTime: '2026-11-21T09:30:00.5Z',
+    })
+  })
+
+  test('binary: attributes are headers and the value is the data', () => {
+    const { data, ...attributes } = envelope('order.note.added', note)
+    const headers = Object.fromEntries(
+      Object.entries(attributes).map(([name, value]) => [`ce_${name}`, Buffer.from(String(value))]),
+    )
+    expect(changeOf(decode(orderEvent, data, { headers }))).toEqual(
+      changeOf(decode(orderEvent, envelope('order.note.added', note))),
+    )
+  })
+
+  test('a mapped path starts at the data, else at the envelope', () => {
+    const change = changeOf(decode(orderEvent, envelope('order.moved', { id: 'm1', order: { id: 'o9' } })))
+    expect(change.row).toMatchObject({
+      id: 'm1',
+      orderId: 'o9',
+      kind: 'STATUS',
+      at: '2026-11-21T09:30:00.5Z',
+      detail: null,
+    })
+  })
+
+  test('PATCH leaves absent fields alone, and a null is a null', () => {
+    const change = changeOf(decode(orderEvent, envelope('order.patched', { id: 'n1', detail: null })))
+    expect(change).toMatchObject({ op: 'upsert', row: { id: 'n1', detail: null }, absent: ['orderId', 'kind', 'at'] })
+  })
+
+  test('DELETE takes the key from the data, by the mapping', () => {
+    const change = changeOf(decode(orderEvent, envelope('order.withdrawn', { event: { id: 'n1' } })))
+    expect(change).toMatchObject({ op: 'delete', row: { id: 'n1' } })
+  })
+
+  test('other types and tombstones are skipped, what is no CloudEvent is bad', () => {
+    expect(decode(orderEvent, envelope('order.exploded', {}))).toEqual([
+      { kind: 'skipped', reason: 'other event type' },
+    ])
+    expect(decode(orderEvent, null, { key: 'n1' })).toEqual([{ kind: 'skipped', reason: 'tombstone' }])
+    expect(decode(orderEvent, { id: 'n1' })).toMatchObject([
+      { kind: 'bad', reason: expect.stringMatching(/is not a CloudEvent/) },
+    ])
+    expect(decode(orderEvent, envelope('order.moved', 'text'))).toMatchObject([
+      { kind: 'bad', reason: 'has no object at data' },
+    ])
+  })
+
+  test('without declared events the data is a row, also in base64', () => {
+    const signal = entity('Signal', ['id'], [column('id', 'ID!'), column('score', 'Decimal!', { scale: 4 })], {
+      format: 'CLOUDEVENTS',
+    })
+    const text = '{"id":"s1","score":0.8700}'
+    const structured = `{"specversion":"1.0","type":"t","data":${text}}`
+    expect(changeOf(decode(signal, structured)).row).toEqual({ id: 's1', score: '0.8700' })
+    const { data: _data, ...bytes } = envelope('t', null, { data_base64: Buffer.from(text).toString('base64') })
+    expect(changeOf(decode(signal, bytes)).row).toEqual({ id: 's1', score: '0.8700' })
+    expect(changeOf(decode(signal, null, { key: 's1' }))).toMatchObject({ op: 'delete', row: { id: 's1' } })
+  })
+})
+
+describe('each: the elements of an array are rows', () => {
+  const issue = entity(
+    'Issue',
+    ['repoId', 'number'],
+    [column('repoId', 'Long!'), column('number', 'Int!'), column('name', 'String')],
+    {
+      format: 'JSON',
+      version: ['rev'],
+    },
+  )
+  const label = entity(
+    'IssueLabel',
+    ['repoId', 'number', 'label'],
+    [
+      column('repoId', 'Long!'),
+      column('number', 'Int!'),
+      column('label', 'String!', { path: ['name'] }),
+      column('colour', 'String'),
+    ],
+    { format: 'JSON', version: ['rev'], each: ['labels'] },
+  )
+  const both = createDecoder(model([issue, label]))
+  const record = (labels: unknown) =>
+    recordOf({ repo_id: 9, number: 4, name: 'the issue', rev: 5, ...(labels === undefined ? {} : { labels }) })
+  const setOf = (labels: unknown) => {
+    const decoded = both.decode(record(labels), 0)[1]!
+    if (decoded.kind !== 'changes') throw new Error(decoded.reason)
+    expect(decoded.changes).toEqual([])
+    return decoded.sets[0]!
+  }
+
+  test('both entities of the topic are decoded; rows take the parent’s key from the record and their own from the element', () => {
+    const [first] = both.decode(record([]), 0)
+    expect(changeOf([first!]).row).toEqual({ repoId: '9', number: 4, name: 'the issue' })
+    const set = setOf([{ name: 'bug', colour: 'red' }, { name: 'old' }])
+    expect(set).toMatchObject({ entity: 'IssueLabel', parent: { repoId: '9', number: 4 }, version: { major: 5n } })
+    expect(set.rows.map(({ row }) => row)).toEqual([
+      { repoId: '9', number: 4, label: 'bug', colour: 'red' },
+      { repoId: '9', number: 4, label: 'old', colour: null },
+    ])
+  })
+
+  test('elements may be bare values, and of two with one key the later stands', () => {
+    expect(setOf(['bug', 'old', 'bug']).rows.map(({ row }) => row.label)).toEqual(['bug', 'old'])
+  })
+
+  test('an empty, null or missing array replaces with nothing, under the same parent', () => {
+    for (const labels of [[], null, undefined]) {
+      expect(setOf(labels)).toMatchObject({ parent: { repoId: '9', number: 4 }, rows: [] })
+    }
+  })
+
+  test('a deleted record takes its rows with it', () => {
+    const decoded = both.decode(recordOf(null, { key: { number: 4, repo_id: 9 } }), 0)
+    expect(decoded).toMatchObject([
+      { kind: 'changes', changes: [{ op: 'delete', row: { repoId: '9', number: 4 } }] },
+      { kind: 'changes', sets: [{ parent: { repoId: '9', number: 4 }, rows: [] }] },
+    ])
+  })
+
+  test('one bad element makes the whole record bad for that entity, and for that one only', () => {
+    const [first, second] = both.decode(record([{ name: 'bug' }, {}]), 0)
+    expect(first!.kind).toBe('changes')
+    expect(second).toMatchObject({ kind: 'bad', entity: 'IssueLabel', reason: /IssueLabel\.label is missing/ })
+  })
+
+  test('in a Debezium row the array is JSON text, and one that was not sent leaves the rows alone', () => {
+    const line = entity(
+      'Line',
+      ['orderId', 'position'],
+      [column('orderId', 'ID!', { path: ['id'] }), column('position', 'Int!')],
+      {
+        each: ['lines'],
+      },
+    )
+    const change = (lines: unknown) => ({ op: 'u', after: { id: 'o1', lines }, source: { lsn: 3 } })
+    expect(decode(line, change('[{"position":1}]'))).toMatchObject([
+      { sets: [{ parent: { orderId: 'o1' }, rows: [{ row: { orderId: 'o1', position: 1 } }] }] },
+    ])
+    const unsent = [{ kind: 'skipped', reason: 'array not sent' }]
+    expect(decode(line, change('__debezium_unavailable_value'))).toEqual(unsent)
+    expect(decode(line, change(undefined))).toEqual(unsent)
+  })
+})
+
+test('a format that has no reader is refused when the decoder is made', () => {
+  expect(() => createDecoder(model([entity('A', ['id'], [column('id', 'ID!')], { format: 'AVRO' })]))).toThrow(
+    /A reads AVRO, which is not supported yet/,
+  )
+})
