@@ -49,6 +49,8 @@ const defaults = {
   log_min_error_statement: 'panic',
   log_error_verbosity: 'terse',
 }
+// Neither our secrets nor a PG… variable meant for somebody else.
+const bareEnvironment = { PATH: process.env.PATH, LC_ALL: 'C' }
 const ready = 'database system is ready to accept connections'
 const stopMs = 2_500
 
@@ -120,7 +122,7 @@ const initialise = async (initdb: string, { cluster, owner, sync }: Init): Promi
       `--pwfile=${password}`,
     ]
     const [command, args] = asOwner(owner, initdb, [`--pgdata=${fresh}`, ...flags, ...(sync ? [] : ['--no-sync'])])
-    await run(command, args, { env: { ...process.env, LC_ALL: 'C' } })
+    await run(command, args, { env: bareEnvironment })
     await rename(password, join(fresh, passwordName))
     await rename(fresh, cluster)
   } catch (error) {
@@ -200,7 +202,7 @@ const launch = async (
     {
       stdio: ['pipe', 'ignore', 'pipe'],
       detached: true,
-      env: { ...process.env, LC_ALL: 'C' },
+      env: bareEnvironment,
     },
   )
   child.stdin.on('error', () => {})

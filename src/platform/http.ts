@@ -159,7 +159,7 @@ const problemText = (status: number, { type = 'about:blank', title, detail }: Pr
   JSON.stringify({ type, title, status, detail })
 
 /** Ends the response with a problem; headers set before stay. */
-export const problem = (response: ServerResponse, status: number, about: Problem): void => {
+const problem = (response: ServerResponse, status: number, about: Problem): void => {
   const text = problemText(status, about)
   response.writeHead(status, {
     'Content-Type': 'application/problem+json',

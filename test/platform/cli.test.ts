@@ -108,3 +108,19 @@ test('a Postgres that is not there is exit 1, with its place and without its pas
   expect(stderr).toContain("Postgres at 127.0.0.1:1/shop can't be reached")
   expect(stderr).not.toContain('hunter2')
 })
+
+describe('check', () => {
+  test('of the reference schema is exit 0, as text and as JSON', async () => {
+    const schema = join(import.meta.dirname, '../../schema')
+    expect(await cli('check', { FOREBAY_SCHEMA: schema })).toMatchObject({ code: 0, stderr: '' })
+    const { code, stdout } = await cli(`check ${schema} --json`)
+    expect([code, typeof JSON.parse(stdout)]).toEqual([0, 'object'])
+  })
+
+  test('of a folder that is not there is exit 1', async () => {
+    const { code, stdout, stderr } = await cli(`check ${join(dataDir, 'nowhere')}`)
+    expect(code).toBe(1)
+    expect(stdout + stderr).toContain('nowhere')
+    expect(stdout + stderr).not.toMatch(/^\s+at /m)
+  })
+})
