@@ -38,6 +38,11 @@ export type Ingest = {
 /** Records waiting beyond which maintenance holds back, so that a key changed often is recomputed once. */
 const farBehind = 5_000
 
+/** The engine's statements always mean the same work, whatever their parameters, so planning them anew each time is time lost. */
+const plans = { plan_cache_mode: 'force_generic_plan', jit: 'off' }
+/** Maintenance reads by key and index alone; a plan made while a table was small must not read all of it once it is large. */
+const byKey = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' }
+
 export const startIngest = async ({ config, model, sql, authenticate, failed }: IngestOptions): Promise<Ingest> => {
   const clock = databaseClock(sql)
   await clock.refresh()
@@ -49,12 +54,13 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     ? kafkaSource({ brokers: config.kafkaBrokers, topics: decoder.topics, groupId: 'forebay', maxLagMs })
     : journalSource({ sql, topics: decoder.topics })
 
-  const own = connect(config.databaseUrl, { max: 1, name: 'maintain' })
+  const writer = connect(config.databaseUrl, { max: 2, name: 'apply', settings: plans })
+  const own = connect(config.databaseUrl, { max: 1, name: 'maintain', settings: { ...plans, ...byKey } })
   const pump = startPump({
     sql,
     source,
     decoder,
-    applier: createApplier(sql, model, catalog),
+    applier: createApplier(writer, model, catalog),
     applied: ({ logged }) => {
       if (logged > 0) maintainer.wake()
     },
@@ -88,7 +94,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       await maintainer.stop()
       await observer.stop()
       redis?.end()
-      await own.end({ timeout: 1 })
+      await Promise.all([own.end({ timeout: 1 }), writer.end({ timeout: 1 })])
     },
   }
 }

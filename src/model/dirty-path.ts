@@ -5,7 +5,7 @@
  * keys later, in a snapshot that includes the change and everything committed before it (C1). Tenancy is left out on the way up:
  * one key too many is harmless.
  */
-import { keyArray, keyRows, keyValue } from './key-sql.ts'
+import { keyArray, keyRows, keyValue, lookup } from './key-sql.ts'
 import type { Entity, Join } from './model.ts'
 import { columnName, entityTable, ident } from './names.ts'
 import { columnOf, type Dependencies, type Dependency, pathId } from './row-scope.ts'
@@ -52,7 +52,7 @@ const expandSql = (root: Entity, steps: readonly Join[], dependencies: Dependenc
     const alias = `p${depth}`
     const column = (name: string) => `${alias}.${ident(columnName(name))}`
     const match = steps[depth]!.from.map((name, i) => `${column(name)} = ${below[i]}`)
-    from.push(`join ${entityTable(entityAt(depth))} ${alias} on ${match.join(' and ')} and ${alias}._live`)
+    from.push(lookup(entityTable(entityAt(depth)), alias, [...match, `${alias}._live`]))
     below = depth > 0 ? steps[depth - 1]!.to.map(column) : []
   }
   return keyRows(keyArray(root.key.map((name) => `p0.${ident(columnName(name))}`)), from.join(' '))

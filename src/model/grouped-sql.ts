@@ -3,7 +3,7 @@
  * group values, in which null is a value like any other.
  */
 import { answerSql } from './answer-sql.ts'
-import { keyArray, keyRows, keyValue } from './key-sql.ts'
+import { keyArray, keyRows, keyValue, lookup } from './key-sql.ts'
 import { lookupColumns } from './lookup-sql.ts'
 import type { Field, View } from './model.ts'
 import { collation, columnName, columnSqlType, entityTable, ident } from './names.ts'
@@ -12,7 +12,7 @@ import { type Compilation, columnOf, entityOf, isTenanted, openRow } from './row
 import type { ViewSql } from './rows-sql.ts'
 import { compileShape, outputName } from './shape-sql.ts'
 import { viewKeys } from './view-columns.ts'
-import { tableDdl, writeSql } from './view-table-sql.ts'
+import { deleteSql, tableDdl, writeSql } from './view-table-sql.ts'
 import { whereSql } from './where-sql.ts'
 
 export const groupedSql = (compilation: Compilation, view: View, name: string): ViewSql => {
@@ -55,7 +55,11 @@ export const groupedSql = (compilation: Compilation, view: View, name: string): 
     const from: string[] = []
     const open = (): Reach => {
       const inner = [
-        `${memberRows} m join ${entityTable(root)} rm on ${key.map(({ field, column }) => `rm.${ident(columnName(field))} = m.${column}`).join(' and ')} and rm._live`,
+        `${memberRows} m`,
+        lookup(entityTable(root), 'rm', [
+          ...key.map(({ field, column }) => `rm.${ident(columnName(field))} = m.${column}`),
+          'rm._live',
+        ]),
       ]
       return { row: openRow(compilation, root, 'rm', [], inner), from: inner, where: ['m._group = g._group'] }
     }
@@ -80,8 +84,7 @@ export const groupedSql = (compilation: Compilation, view: View, name: string): 
       `select ${outer.join(', ')} from (select ${base.join(', ')} from (${groups}) g ${from.join(' ')}) b ${shape.exprs.join(' ')}${whole}`
     return { shape, select }
   }
-  const groupsOf = (memberRows: string, condition: string) =>
-    `select distinct on (m._group) m._group, m._tenant, ${groupColumns.map((column) => `m.${ident(column.name)}`).join(', ')} from ${memberRows} m${condition}`
+  const groupColumnsOf = `m._group, m._tenant, ${groupColumns.map((column) => `m.${ident(column.name)}`).join(', ')}`
 
   const kept = rowOf(members)
   const defined = rowOf('members')
@@ -91,7 +94,7 @@ export const groupedSql = (compilation: Compilation, view: View, name: string): 
     ...kept.shape.outputs.map(({ field, sqlType }) => ({ name: columnName(field.name), sqlType })),
     { name: '_members', sqlType: 'integer' },
   ]
-  const onMember = (alias: string) => key.map(({ column }, i) => `${alias}.${column} = k.k${i}`).join(' and ')
+  const onMember = key.map(({ column }, i) => `m.${column} = k.k${i}`)
   const memberColumns = [
     ...key.map(({ column }) => column),
     '_tenant',
@@ -113,9 +116,18 @@ export const groupedSql = (compilation: Compilation, view: View, name: string): 
       `create index ${ident(`${name.slice(0, 50)}_group_idx`)} on ${members} (_group)`,
     ],
     regroup: `with keys as materialized (select ${key.map(({ field }, i) => `${keyValue('v.value', i, columnOf(root, field))} as k${i}`).join(', ')} from jsonb_array_elements($1::text::jsonb) v),
-fresh as materialized (${membersOf(`keys k join ${entityTable(root)} r on ${key.map(({ field, column }) => `r.${ident(columnName(field))} = k.${column}`).join(' and ')}`)}),
-before as materialized (select m._group from ${members} m join keys k on ${onMember('m')}),
-gone as (delete from ${members} m using keys k where ${onMember('m')} and not exists (select from fresh f where ${onMember('f')})),
+fresh as materialized (${membersOf(
+      `keys k ${lookup(
+        entityTable(root),
+        'r',
+        key.map(({ field, column }) => `r.${ident(columnName(field))} = k.${column}`),
+      )}`,
+    )}),
+before as materialized (select m._group from keys k ${lookup(members, 'm', onMember)}),
+gone as (${deleteSql(
+      members,
+      key.map(({ column }) => column),
+    )}),
 written as (
   insert into ${members} as m (${memberColumns.join(', ')}) select ${memberColumns.join(', ')} from fresh order by ${key.map(({ column }) => column).join(', ')}
   on conflict (${key.map(({ column }) => column).join(', ')}) do update
@@ -131,9 +143,9 @@ ${keyRows('jsonb_build_array(_group)', '(select _group from before union all sel
       key: ['_group'],
       identity: viewKeys(compilation.model, view),
       keys: 'select v.value->>0 as k0 from jsonb_array_elements($1::text::jsonb) v',
-      fresh: kept.select(groupsOf(members, ' join keys k on m._group = k.k0')),
+      fresh: kept.select(`select ${groupColumnsOf} from keys k ${lookup(members, 'm', ['m._group = k.k0'], 1)}`),
     }),
-    definition: `with members as materialized (${membersOf(`${entityTable(root)} r`)}) ${defined.select(groupsOf('members', ''))}`,
+    definition: `with members as materialized (${membersOf(`${entityTable(root)} r`)}) ${defined.select(`select distinct on (m._group) ${groupColumnsOf} from members m`)}`,
   }
 }
 

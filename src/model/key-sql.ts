@@ -23,3 +23,10 @@ export const shardOf = (key: string): string => `(hashtext((${key})::text) & 214
 /** Distinct keys as a statement's rows: `k` (the key's JSON text) and its `shard`. */
 export const keyRows = (key: string, from: string): string =>
   `select k::text as k, ${shardOf('k')} as shard from (select distinct ${key} as k from ${from}) d`
+
+/**
+ * The rows of a table that match, looked up for each row before it in FROM. OFFSET or LIMIT keeps the planner from turning the join
+ * round: it might while it believes the table to be small, and a prepared statement keeps such a plan when the table has grown.
+ */
+export const lookup = (table: string, alias: string, conditions: readonly string[], limit?: number): string =>
+  `cross join lateral (select ${alias}.* from ${table} ${alias} where ${conditions.join(' and ')} ${limit === undefined ? 'offset 0' : `limit ${limit}`}) ${alias}`

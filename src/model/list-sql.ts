@@ -4,7 +4,7 @@ import { answerSql } from './answer-sql.ts'
 import type { Field, FieldValue } from './model.ts'
 import { fromSql, type Reach, reachRows } from './reach-sql.ts'
 import { type Compilation, orderSql, type RowScope } from './row-scope.ts'
-import { partOf, type Shape, shapeObject } from './shape-sql.ts'
+import { partOf, type Shape, shapeObject } from './shape.ts'
 import { whereSql } from './where-sql.ts'
 
 type ListValue = Extract<FieldValue, { kind: 'list' | 'first' }>
@@ -43,21 +43,22 @@ const parts = (
   order: readonly string[],
   compileShape: CompileShape,
 ): { sql: string; incomplete: boolean } => {
-  const shape = compileShape(compilation, partOf(compilation, value.part!).fields, reach.row, reach.from)
-  const base = `select ${shape.select.join(', ')}, row_number() over (order by ${order.join(', ')}) as "_n" ${fromSql(reach, conditions)}`
-  const ordered = `order by ${order.join(', ')} limit ${value.limit}`
+  // The rows first, then what is joined to each: so no more than the first few are joined to anything.
+  const { alias } = reach.row
+  const numbered = `select ${alias}.*, row_number() over (order by ${order.join(', ')}) as "_n" ${fromSql(reach, conditions)}`
+  const from: string[] = []
+  const shape = compileShape(compilation, partOf(compilation, value.part!).fields, reach.row.within(from), from)
+  const base = (rows: string) =>
+    `select ${shape.select.join(', ')}, ${alias}."_n" from (${rows}) ${alias} ${from.join(' ')}`
   const object = shapeObject(shape)
   if (shape.complete.length === 0) {
-    const rows = `from (${base} ${ordered}) b ${shape.exprs.join(' ')}`
-    return value.kind === 'first'
-      ? { sql: `select ${object} as v, ${shape.incomplete} as incomplete ${rows}`, incomplete: true }
-      : {
-          sql: `select jsonb_agg(${object} order by "_n") as v, bool_or(${shape.incomplete}) as incomplete ${rows}`,
-          incomplete: true,
-        }
+    const rows = `from (${base(`${numbered} order by ${order.join(', ')} limit ${value.limit}`)}) b ${shape.exprs.join(' ')}`
+    const shown = value.kind === 'first' ? object : `jsonb_agg(${object} order by "_n")`
+    const incomplete = value.kind === 'first' ? shape.incomplete : `bool_or(${shape.incomplete})`
+    return { sql: `select ${shown} as v, ${incomplete} as incomplete ${rows}`, incomplete: true }
   }
   // An element can be withheld, which only its values tell: all that is reached has to be read, not just the first.
-  const judged = `select ${object} as e, ${shape.incomplete} as i, (${shape.complete.join(' and ')}) as whole, "_n" as n from (${base}) b ${shape.exprs.join(' ')}`
+  const judged = `select ${object} as e, ${shape.incomplete} as i, (${shape.complete.join(' and ')}) as whole, "_n" as n from (${base(numbered)}) b ${shape.exprs.join(' ')}`
   const ranked = `select e, i, whole, n, row_number() over (partition by whole order by n) as place from (${judged}) j`
   const shown = `whole and place <= ${value.limit}`
   const elements =

@@ -1,5 +1,6 @@
 /** The rows that a path with to-many joins reaches, as the FROM and WHERE of a subquery. */
-import { entityTable } from './names.ts'
+import { lookup } from './key-sql.ts'
+import { columnName, entityTable, ident } from './names.ts'
 import { type Compilation, entityOf, joinOf, matchSql, openRow, type RowScope } from './row-scope.ts'
 
 /** `row` is the row of the last to-many join; joins asked of it go into this subquery's FROM. */
@@ -25,11 +26,11 @@ export const reachRows = (
     }
     const target = entityOf(compilation.model, join.target)
     const alias = compilation.alias()
-    const table = `${entityTable(target)} ${alias}`
     const from: string[] = reach ? reach.from : []
     const where: string[] = reach ? reach.where : []
-    // Within one subquery a further table must stand before what is joined to it, so it goes in with its conditions in WHERE.
-    from.push(reach ? `cross join ${table}` : table)
+    const match = join.from.map((name, i) => `${alias}.${ident(columnName(join.to[i]!))} = ${row.column(name).sql}`)
+    const table = entityTable(target)
+    from.push(reach ? lookup(table, alias, [...match, `${alias}._live`]) : `${table} ${alias}`)
     const next = openRow(compilation, target, alias, [...row.steps, join], from)
     where.push(...matchSql(row, next, join))
     row = next

@@ -1,10 +1,11 @@
 /** A view with one row per root row. */
-import { keyValue } from './key-sql.ts'
+import { keyValue, lookup } from './key-sql.ts'
 import { lookupColumns } from './lookup-sql.ts'
 import type { View } from './model.ts'
 import { columnName, columnSqlType, entityTable, ident } from './names.ts'
 import { type Compilation, columnOf, entityOf, isTenanted, openRow } from './row-scope.ts'
-import { compileShape, type Shape } from './shape-sql.ts'
+import type { Shape } from './shape.ts'
+import { compileShape } from './shape-sql.ts'
 import { rootKeyColumns, viewKeys } from './view-columns.ts'
 import { tableDdl, writeSql } from './view-table-sql.ts'
 import { whereSql } from './where-sql.ts'
@@ -55,7 +56,7 @@ export const rowsSql = (compilation: Compilation, view: View, name: string): Vie
   const table = `"forebay_view".${ident(name)}`
   const key = keys.map(({ column }) => column)
   const typed = keys.map(({ name: field }, i) => `${keyValue('v.value', i, columnOf(root, field))} as k${i}`)
-  const onKey = keys.map(({ name: field }, i) => `r.${ident(columnName(field))} = k.k${i}`).join(' and ')
+  const onKey = keys.map(({ name: field }, i) => `r.${ident(columnName(field))} = k.k${i}`)
   return {
     shape,
     tables: [table],
@@ -66,7 +67,7 @@ export const rowsSql = (compilation: Compilation, view: View, name: string): Vie
       key,
       identity: viewKeys(compilation.model, view),
       keys: `select ${typed.join(', ')} from jsonb_array_elements($1::text::jsonb) v`,
-      fresh: select(`keys k join ${entityTable(root)} r on ${onKey}`),
+      fresh: select(`keys k ${lookup(entityTable(root), 'r', onKey)}`),
     }),
     definition: select(`${entityTable(root)} r`),
   }

@@ -6,31 +6,14 @@
  * not arrived) is withheld: `complete` says so, `incomplete` says that something inside was.
  */
 import { aggregateLaterals } from './aggregate-sql.ts'
-import { answerListSql, answerSql, objectSql } from './answer-sql.ts'
+import { answerListSql, answerSql } from './answer-sql.ts'
 import { listLateral } from './list-sql.ts'
 import type { Field, Part, ValueType } from './model.ts'
 import { ident, quote, valueSqlType } from './names.ts'
 import type { Reach } from './reach-sql.ts'
 import { type Compilation, columnOf, type RowScope } from './row-scope.ts'
+import { partOf, type Shape, shapeObject } from './shape.ts'
 
-export type Shape = {
-  /** `sql as "name"` of the base layer. */
-  readonly select: readonly string[]
-  /** Laterals of the outer layer, in order of their inputs. */
-  readonly exprs: readonly string[]
-  /** Conditions over the outer layer under which the row is whole. Empty: always. */
-  readonly complete: readonly string[]
-  /** A boolean over the outer layer: something inside was withheld. */
-  readonly incomplete: string
-  readonly outputs: readonly Output[]
-}
-/** A field in the outer layer: `sql` names it there. `json`: already jsonb in answer form. */
-export type Output = {
-  readonly field: Field
-  readonly sql: string
-  readonly sqlType: string
-  answer(sql: string): string
-}
 type Base = {
   readonly sql: string
   readonly sqlType: string
@@ -88,10 +71,6 @@ export const compileShape = (
     }),
   }
 }
-
-/** The shape's object in answer form, over its outer layer. */
-export const shapeObject = (shape: Shape): string =>
-  objectSql(shape.outputs.map(({ field, sql, answer }) => [field.name, answer(sql)] as const))
 
 const scalarOf = (field: Field): ValueType => {
   if (field.type.kind === 'part') throw new Error(`${field.name} is a part, not a scalar`)
@@ -158,12 +137,6 @@ const partLateral = (compilation: Compilation, part: Part, target: RowScope): { 
     sql: `select ${shapeObject(shape)} as e, ${shape.incomplete} as incomplete from (${base}) b ${shape.exprs.join(' ')}${where}`,
     withholds: shape.complete.length > 0,
   }
-}
-
-export const partOf = (compilation: Compilation, name: string): Part => {
-  const part = compilation.model.parts.get(name)
-  if (!part) throw new Error(`no part ${name}`)
-  return part
 }
 
 const bucketSql = (sql: string, bucket: { by: string; zone: string }): string =>

@@ -38,16 +38,12 @@ export const writeSql = (parts: {
   const key = parts.key.map(ident)
   const mutable = columns.filter((column) => !key.includes(column))
   const list = (alias: string, names: readonly string[]) => names.map((name) => `${alias}.${name}`).join(', ')
-  const onKey = (alias: string) => key.map((column, i) => `${alias}.${column} = k.k${i}`).join(' and ')
   const changed = (gone: boolean) =>
-    `json_build_array(${parts.identity.map(keyText).join(", ")}) as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
+    `json_build_array(${parts.identity.map(keyText).join(', ')}) as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
   return `with keys as materialized (${parts.keys}),
 stamp as materialized (select nextval('forebay.row_version') as n),
 fresh as materialized (${parts.fresh}),
-gone as (
-  delete from ${parts.table} t using keys k
-  where ${onKey('t')} and not exists (select from fresh f where ${onKey('f')})
-  returning ${changed(true)}),
+gone as (${deleteSql(parts.table, key)} returning ${changed(true)}),
 written as (
   insert into ${parts.table} as t (${columns.join(', ')}, _version)
   select ${list('f', columns)}, (select n from stamp) from fresh f order by ${list('f', key)}
@@ -56,6 +52,15 @@ written as (
   where (${list('t', mutable)}) is distinct from (${list('excluded', mutable)})
   returning ${changed(false)})
 select * from gone union all select * from written`
+}
+
+/** Deletes the rows of `keys` (k0, k1, …) that `fresh` no longer has. `key`: quoted columns. Rows are looked up, never joined: see `lookup`. */
+export const deleteSql = (table: string, key: readonly string[]): string => {
+  const asked = key.map((_, i) => `k${i}`).join(', ')
+  const match = key.map((column, i) => `t.${column} = k.k${i}`).join(' and ')
+  return `delete from ${table} t where t.ctid = any(array(
+    select x.ctid from (select ${asked} from keys except select ${key.join(', ')} from fresh) k
+    cross join lateral (select t.ctid from ${table} t where ${match} offset 0) x))`
 }
 
 const keyText = ({ column, type }: ViewKey): string =>

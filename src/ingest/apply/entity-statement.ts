@@ -101,8 +101,8 @@ rejected as (
   select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
     (e._epoch, e._version, e._tie) = (i._epoch, i._version, i._tie) as duplicate,
     ${tenant ? `(e._epoch, e._version, e._tie) < (i._epoch, i._version, i._tie) and not (e._deleted or i._deleted) and e.${tenant} <> i.${tenant}` : 'false'} as moved
-  from input i left join stored s on ${key.map((name) => `s.${imageName('key', name)} = i.${name}`).join(' and ')} left join ${table} e on ${onKey('e', 'i')}
-  where s.${imageName('key', key[0]!)} is null)
+  from (select * from input i where not exists (select from stored s where ${key.map((name) => `s.${imageName('key', name)} = i.${name}`).join(' and ')})) i
+  left join lateral (select e.* from ${table} e where ${onKey('e', 'i')} offset 0) e on true)
 select (select count(*)::int from stored) as applied,
   (select count(*)::int from rejected where duplicate) as duplicate,
   (select count(*)::int from rejected where duplicate is not true and moved is not true) as older,
