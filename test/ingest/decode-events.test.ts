@@ -154,9 +154,11 @@ describe('CloudEvents', () => {
     expect(change).toMatchObject({ op: 'upsert', row: { id: 'n1', detail: null }, absent: ['orderId', 'kind', 'at'] })
   })
 
-  test('DELETE takes the key from the data, by the mapping', () => {
-    const change = changeOf(decode(orderEvent, envelope('order.withdrawn', { event: { id: 'n1' } })))
-    expect(change).toMatchObject({ op: 'delete', row: { id: 'n1' } })
+  test('DELETE takes the key from the data, by the mapping, and not from what the record is partitioned by', () => {
+    const withdrawn = envelope('order.withdrawn', { event: { id: 'n1' } })
+    expect(changeOf(decode(orderEvent, withdrawn, { key: 'o1' }))).toMatchObject({ op: 'delete', row: { id: 'n1' } })
+    const bare = envelope('order.withdrawn', null)
+    expect(changeOf(decode(orderEvent, bare, { key: 'n2' }))).toMatchObject({ op: 'delete', row: { id: 'n2' } })
   })
 
   test('other types and tombstones are skipped, what is no CloudEvent is bad', () => {

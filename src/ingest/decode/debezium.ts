@@ -85,6 +85,7 @@ const readingOf = (
     live: op !== 'r' && native.kind === 'lsn',
     missing: 'absent',
     placeholders: true,
+    ownKey: false,
   }
 }
 

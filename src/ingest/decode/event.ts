@@ -90,6 +90,7 @@ const readingOf = (
   live: false,
   missing: 'null',
   placeholders: false,
+  ownKey: true,
 })
 
 const nothing: Document = { payload: null, schema: undefined, exact: true, escapes: false, text: '', wrapped: false }

@@ -22,6 +22,8 @@ export type Reading = Origin & {
   readonly missing: Missing
   /** Debezium's stand-ins for unsent values are possible. */
   readonly placeholders: boolean
+  /** The row's own key columns say who is meant, before the record's key does. */
+  readonly ownKey: boolean
 }
 
 export type Shape = {
@@ -50,7 +52,7 @@ const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape =
   const identify = compileIdentity(entity, enums, keyColumns(entity))
   return {
     upsert(reading, cells) {
-      const { record: _record, live, missing, placeholders, document } = reading
+      const { live, missing, placeholders, document } = reading
       const row = readRow(cells, [reading.row, reading.envelope], document, missing, placeholders)
       return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false) })
     },
@@ -68,19 +70,25 @@ const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape =
   }
 }
 
-/** The values of some key columns, from the record's key, else from its row. */
+/**
+ * The values of some key columns. In a Debezium record the key is the row's; in an event it may be anything that spreads events over
+ * partitions, so there the event itself goes first.
+ */
 const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, columns: readonly Column[]) => {
   const keyOf = compileKey(entity)
   const byKey = perSchema((schema) =>
     compileCells(columns, entity, enums, ({ name }) => ({ kind: 'path', roots: [0], path: [name] }), schema),
   )
-  const byRow = compileCells(columns, entity, enums, ({ path }) => ({ kind: 'path', roots: [0, 1], path }))
+  const byRow = compileCells(columns, entity, enums, ({ path }) => ({ kind: 'path', roots: [0], path }))
   return (reading: Reading, schemas: SchemaCache) => {
-    const key = keyOf(reading.record, schemas)
-    const whole = key !== undefined && columns.every(({ name }) => name in key.values)
-    if (whole) return readRow(byKey(key.schema), [key.values], key.document, 'null', false).row
-    if (isObject(reading.row))
-      return readRow(byRow, [reading.row, reading.envelope], reading.document, 'null', false).row
+    const { row, document } = reading
+    const inRow = isObject(row) && columns.every(({ path }) => walk(row, path) !== undefined)
+    if (!(inRow && reading.ownKey)) {
+      const key = keyOf(reading.record, schemas)
+      const whole = key !== undefined && columns.every(({ name }) => name in key.values)
+      if (whole) return readRow(byKey(key.schema), [key.values], key.document, 'null', false).row
+    }
+    if (isObject(row)) return readRow(byRow, [row], document, 'null', false).row
     throw new DecodeFault(`${entity.name}: the record has neither a key nor a row to tell which one is deleted`)
   }
 }
@@ -103,10 +111,10 @@ const arrayShape = (
   const own = keys.filter((column) => !parents.includes(column))
   const ownName = own[0]?.path.at(-1) ?? 'value'
   const cells = compileCells(entity.columns, entity, enums, (column) => {
-    const roots = parents.includes(column) ? [1, 2] : own.includes(column) ? [0] : [0, 1]
+    const roots = parents.includes(column) ? [1] : own.includes(column) ? [0] : [0, 1]
     return { kind: 'path', roots, path: column.path }
   })
-  const parentCells = compileCells(parents, entity, enums, ({ path }) => ({ kind: 'path', roots: [0, 1], path }))
+  const parentCells = compileCells(parents, entity, enums, ({ path }) => ({ kind: 'path', roots: [0], path }))
   const identify = compileIdentity(entity, enums, parents)
 
   const set = (parent: ReplaceSet['parent'], rows: readonly Change[], stamped: ReturnType<typeof stamp>): Decoded => {
@@ -117,18 +125,18 @@ const arrayShape = (
   }
   return {
     upsert(reading) {
-      const { row, envelope, document, missing, placeholders, live } = reading
+      const { row, document, missing, placeholders, live } = reading
       const found = walk(row, each)
       if (found === undefined ? missing === 'absent' : placeholders && unavailable(found)) {
         return { kind: 'skipped', reason: 'array not sent' }
       }
       const elements = elementsOf(found, entity, each)
       const stamped = stamp(order, reading, false)
-      const parent = readRow(parentCells, [row, envelope], document, 'null', false).row
+      const parent = readRow(parentCells, [row], document, 'null', false).row
       const rows = new Map<string, Change>()
       for (const element of elements) {
         const root = isObject(element) ? element : { [ownName]: element }
-        const read = readRow(cells, [root, row, envelope], document, 'null', false)
+        const read = readRow(cells, [root, row], document, 'null', false)
         // Of two elements with one key the later stands.
         const key = JSON.stringify(entity.key.map((name) => read.row[name]))
         rows.set(key, { entity: entity.name, op: 'upsert', ...read, live, ...stamped })
