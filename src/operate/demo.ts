@@ -50,7 +50,7 @@ export const runDemo = (config: Config, options: DemoOptions = {}): Promise<numb
     }
     const feeder = await feed(running, simulation, options)
     lifetime.resources.defer(() => feeder.stop())
-    await untilReady(running)
+    await untilVisible(running)
     process.stdout.write(await greeting(running, simulation, options))
     const progress = reportProgress(running.sql, feeder.written, process.stdout)
     lifetime.resources.defer(async () => progress.stop())
@@ -70,10 +70,18 @@ const feed = async ({ config, model, sql }: Running, simulation: Simulation, opt
   })
 }
 
-/** What the sources held at the start is in the views. A demo that can't get there in time says so by its progress. */
-const untilReady = async (running: Running): Promise<void> => {
+/** Everything written so far is in the views. A demo that can't get there in time goes on and says so by its progress. */
+const untilVisible = async ({ sql, ready }: Running): Promise<void> => {
   const deadline = Date.now() + 15_000
-  while (Date.now() < deadline && !(await running.ready()).ready) await sleep(100)
+  const [now] = await sql<{ moment: string }[]>`select clock_timestamp() as moment`
+  const passed = async (): Promise<boolean> => {
+    const [row] = await sql<{ passed: boolean }[]>`
+      select coalesce(bool_and(frontier >= ${now!.moment}), false) and not exists (
+        select from forebay.dirty where origin is null or origin < ${now!.moment}) as passed
+      from forebay.positions`
+    return row!.passed
+  }
+  while (Date.now() < deadline && !((await ready()).ready && (await passed()))) await sleep(50)
 }
 
 const greeting = async (running: Running, simulation: Simulation, options: DemoOptions): Promise<string> => {
