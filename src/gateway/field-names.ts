@@ -39,6 +39,11 @@ export const checkNames = (model: Model): void => {
   }
   for (const name of model.enums.keys()) claim(types, name, `the enum ${name}`)
   for (const name of model.parts.keys()) claim(types, name, `the part ${name}`)
+  for (const { name, fields: own } of model.views.values()) {
+    const connective = own.find((field) => field.filter && ['and', 'or', 'not'].includes(field.name))
+    if (connective)
+      throw new Error(`${name}.${connective.name} can't be a @filter: where says and, or and not by these names`)
+  }
   for (const view of model.views.keys()) {
     claim(types, view, `the view ${view}`)
     for (const name of madeTypes(view)) claim(types, name, `the view ${view}`)

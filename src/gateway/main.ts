@@ -12,7 +12,7 @@ import { connectRedis } from '../platform/redis.ts'
 import { answerFreshness, freshnessHeaders } from './answer-freshness.ts'
 import { type Authenticate, configuredAuthenticator, type Identity } from './auth.ts'
 import type { Context } from './context.ts'
-import { fieldError } from './errors.ts'
+import { refusal } from './errors.ts'
 import { checkNames } from './field-names.ts'
 import { asFarAs, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness.ts'
 import { graphiqlRoutes } from './graphiql.ts'
@@ -107,12 +107,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     const freshness = (view: string): ViewFreshness => {
       const basis = bases.get(view)
       if (!snapshot || !basis)
-        throw fieldError('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
+        throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
       if (generationOf(snapshot, basis) === undefined) {
-        throw fieldError(
-          'UNAVAILABLE',
-          `${view} is not kept yet: no ingest process has registered this definition of it.`,
-        )
+        throw refusal('UNAVAILABLE', `${view} is not kept yet: no ingest process has registered this definition of it.`)
       }
       let found = known.get(view)
       if (!found) {
@@ -130,7 +127,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       touched: new Set(),
       now: () => clock.upper(),
       status: async () => {
-        if (!snapshot) throw fieldError('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
+        if (!snapshot) throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
         return await readStatus(sql, snapshot, bases, clock.upper())
       },
     }
@@ -140,6 +137,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     plan: (document, operation, variables, context) => {
       const { verdict } = context
       const plan = planOf(document, operation, variables, { full, roots, role: roleSchema(verdict) }, verdict)
+      for (const view of plan.columns.keys()) context.freshness(view)
       const none: ReadonlySet<string> = new Set()
       context.reader = createReader(parts, {
         verdict,

@@ -12,7 +12,7 @@ import { columnName, columnSqlType, entityTable, ident } from '../../../src/mode
 import { installModel } from '../../../src/operate/migrate/install.ts'
 import { developmentKeys } from '../../../src/platform/dev-keys.ts'
 import { serve } from '../../../src/platform/http.ts'
-import type { Sql } from '../../../src/platform/postgres.ts'
+import { connect, type Sql } from '../../../src/platform/postgres.ts'
 import { type Database, freshDatabase } from '../../support/postgres.ts'
 
 /** Entity → rows by field name, values as JSON has them. Absent fields are null. */
@@ -96,6 +96,8 @@ export const startWorld = async (options: {
   readonly model: Model
   readonly rows: Rows
   readonly redisUrl?: string
+  /** Where the gateway finds the database, given where it is. */
+  readonly through?: (url: string) => Promise<string>
 }): Promise<World> => {
   const { model } = options
   const database = await freshDatabase()
@@ -116,6 +118,8 @@ export const startWorld = async (options: {
   }
   await write(options.rows)
 
+  const databaseUrl = (await options.through?.(database.url)) ?? database.url
+  const gatewaySql = connect(databaseUrl, { max: 3, name: 'gateway test' })
   const statements: Statement[] = []
   const gateway = await startGateway({
     config: {
@@ -125,11 +129,11 @@ export const startWorld = async (options: {
       production: false,
       dataDir,
       secret: 'a secret that every run of the tests shares',
-      databaseUrl: database.url,
+      databaseUrl,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
     },
     model,
-    sql,
+    sql: gatewaySql,
     watchStatement: (statement) => statements.push(statement),
   })
   const server = await serve({ port: 0, routes: gateway.routes })
@@ -164,6 +168,7 @@ export const startWorld = async (options: {
     stop: async () => {
       await server.close()
       await gateway.stop()
+      await gatewaySql.end({ timeout: 1 })
       await database.drop()
       await rm(dataDir, { recursive: true, force: true })
     },
