@@ -41,15 +41,13 @@ const start = (env: Readonly<Record<string, string>>, verb = 'start'): Child => 
   cleanups.push(() => child.stop())
   return child
 }
-/** The address that the banner names. */
-const listening = (child: Child): Promise<string> =>
-  expect
-    .poll(
-      () => (child.alive() ? (/(http:\S+)\/healthz/.exec(child.output())?.[1] ?? '') : `ended: ${child.output()}`),
-      { timeout: 20_000 },
-    )
-    .toMatch(/^http/)
-    .then(() => /(http:\S+)\/healthz/.exec(child.output())?.[1] ?? '')
+/** The address that the banner names. Throws what the process said when it ended instead. */
+const listening = async (child: Child): Promise<string> => {
+  const address = () => /(http:\S+)\/healthz/.exec(child.output())?.[1]
+  const up = expect.poll(address, { timeout: 20_000 }).toBeDefined()
+  await Promise.race([up, child.ended.then(() => Promise.reject(new Error(`ended: ${child.output()}`)))])
+  return address() ?? ''
+}
 const token = async (env: Readonly<Record<string, string>>, role: string): Promise<string> =>
   (await runCli(['token', '--role', role], env)).stdout.trim()
 const ready = (url: string) =>
