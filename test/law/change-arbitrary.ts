@@ -32,7 +32,7 @@ export const makeHistory = (draw: Draw, model: Model, length: number): History =
     const inSnapshot = i < snapshot
     if (inSnapshot && existing) continue
     if (!inSnapshot) lsn += BigInt(1 + draw.below(3))
-    if (existing && draw.oneIn(4)) {
+    if (existing && draw.oneIn(7)) {
       mine.delete(id)
       writes.push({ entity, key, row: null, op: 'd', lsn })
       continue

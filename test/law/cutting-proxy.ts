@@ -8,22 +8,25 @@ export type CuttingProxy = {
   readonly url: string
   /** Messages that clients have sent, startup left out. `executes`: those that ran a statement. */
   counted(): { readonly messages: number; readonly executes: number }
-  /** Cuts once this many further messages have gone through, and lets nobody in after that. */
-  cutAfter(messages: number): void
-  readonly cut: boolean
+  isCut(): boolean
+  readonly whenCut: Promise<void>
   close(): Promise<void>
 }
 
 const EXECUTE = 'E'.charCodeAt(0)
 const QUERY = 'Q'.charCodeAt(0)
 
-export const startCuttingProxy = async (databaseUrl: string): Promise<CuttingProxy> => {
+/** `cutAfter`: so many messages go through, then nothing more does and nobody is let in. */
+export const startCuttingProxy = async (
+  databaseUrl: string,
+  cutAfter = Number.POSITIVE_INFINITY,
+): Promise<CuttingProxy> => {
   const target = new URL(databaseUrl)
   const sockets = new Set<net.Socket>()
   let messages = 0
   let executes = 0
-  let last = Number.POSITIVE_INFINITY
-  let cut = false
+  const cut = Promise.withResolvers<void>()
+  let isCut = false
 
   const server = net.createServer((client) => {
     const upstream = net.connect({ host: target.hostname, port: Number(target.port) })
@@ -38,7 +41,7 @@ export const startCuttingProxy = async (databaseUrl: string): Promise<CuttingPro
         upstream.end()
       })
     }
-    if (cut) {
+    if (isCut) {
       client.destroy()
       return
     }
@@ -51,9 +54,10 @@ export const startCuttingProxy = async (databaseUrl: string): Promise<CuttingPro
         size > 0 && size <= pending.length;
         size = messageSize(pending, started)
       ) {
-        if (cut) return
-        if (started && messages >= last) {
-          cut = true
+        if (isCut) return
+        if (started && messages >= cutAfter) {
+          isCut = true
+          cut.resolve()
           for (const socket of sockets) if (socket.remotePort !== Number(target.port)) socket.destroy()
           return
         }
@@ -76,12 +80,8 @@ export const startCuttingProxy = async (databaseUrl: string): Promise<CuttingPro
   return {
     url: url.href,
     counted: () => ({ messages, executes }),
-    cutAfter(more) {
-      last = messages + more
-    },
-    get cut() {
-      return cut
-    },
+    isCut: () => isCut,
+    whenCut: cut.promise,
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()

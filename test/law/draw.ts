@@ -24,4 +24,6 @@ export const drawFrom = (tape: readonly number[]): Draw => {
 
 /** Unbiased: fast-check's taste for extremes would make most choices the first one. */
 export const tape = (length: number): fc.Arbitrary<readonly number[]> =>
-  fc.noBias(fc.array(fc.nat({ max: 0xffff }), { minLength: length, maxLength: length }))
+  fc
+    .noBias(fc.array(fc.nat({ max: 0xffff }), { minLength: length, maxLength: length }))
+    .map((numbers) => Object.assign(numbers, { [fc.toStringMethod]: () => `a tape of ${length}` }))

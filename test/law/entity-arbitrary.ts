@@ -90,7 +90,7 @@ const makeEntity = (
     const prefix = lower(parent.name)
     const nonNull = !draw.oneIn(3)
     const own = pointer(prefix, parent, nonNull)
-    const promised = nonNull && draw.oneIn(2)
+    const promised = nonNull && !draw.oneIn(3)
     columns.push(...own)
     joins.push(toOne(prefix, parent.name, promised, own))
     if (tenant === 'column' && parent.tenant !== 'shared' && draw.oneIn(2)) tenant = { join: prefix }

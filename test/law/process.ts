@@ -2,24 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApplier } from '../../src/ingest/apply/apply.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
-import type { Decoder } from '../../src/ingest/decode.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
 import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
-import type { Model } from '../../src/model/model.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
-import { type Log, partitionId } from './change-arbitrary.ts'
-import type { Draw } from './draw.ts'
-import { expectApplied, stretchOf } from './player.ts'
+import { partitionId } from './change-arbitrary.ts'
+import type { Scene } from './scene.ts'
+import { expectApplied, stretchOf } from './stretch.ts'
 
-export type Work = {
+export type Work = Pick<Scene, 'model' | 'decoder' | 'log' | 'draw' | 'batch' | 'budget'> & {
   readonly url: string
-  readonly model: Model
-  readonly decoder: Decoder
-  readonly log: Log
-  readonly draw: Draw
-  /** Records in a batch, and keys in a round of maintenance, at most. */
-  readonly batch: number
-  readonly budget: number
   /** The partitions that this process owns; absent: all. */
   readonly owns?: ReadonlySet<string>
 }

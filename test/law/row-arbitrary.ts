@@ -5,9 +5,9 @@ import type { Draw } from './draw.ts'
 import type { Row } from './seen.ts'
 
 /** How many keys an entity has; pointers go two further, to rows that never come. */
-export const KEYS = 6
-const KEY_TEXTS = ['k0', 'k1', 'k2', 'é', '\u{1F600}', '\uFFFD', 'Z', "o'k"]
-const KEY_LONGS = ['0', '1', '2', '9007199254740993', '-5', '10', '11', '12']
+export const KEYS = 8
+const KEY_TEXTS = ['k0', 'k1', 'k2', 'é', '\u{1F600}', '\uFFFD', 'Z', "o'k", 'a b', 'k10']
+const KEY_LONGS = ['0', '1', '2', '9007199254740993', '-5', '10', '11', '12', '100', '-9007199254740993']
 const TENANTS = ['acme', 'globex']
 
 const keyCell = (column: Column, index: number, position: number): CellValue => {
@@ -58,7 +58,8 @@ export const makeRow = (draw: Draw, model: Model, entity: Entity, index: number,
 
 /** Within the row's tenant always for a tenant's own join, mostly for others. */
 const pointedIndex = (draw: Draw, entity: Entity, join: Join, index: number): number => {
-  const pick = draw.oneIn(8) ? KEYS + draw.below(2) : draw.below(KEYS)
+  // The lower of two: some rows have many children.
+  const pick = draw.oneIn(10) ? KEYS + draw.below(2) : Math.min(draw.below(KEYS), draw.below(KEYS))
   const own = entity.tenant.kind === 'JOIN' && entity.tenant.join === join.name
   return own || !draw.oneIn(4) ? pick - (pick % 2) + (index % 2) : pick
 }
@@ -90,7 +91,7 @@ const single = (draw: Draw, column: Column): CellValue => {
     case 'Float':
       return draw.pick([0.5, 1.25, -3])
     case 'Boolean':
-      return draw.oneIn(3)
+      return draw.oneIn(6)
     case 'Decimal':
       return type.scale === undefined
         ? draw.pick(['1.5', '1.50', '0', '-0.0001', '123456789012345678.9'])

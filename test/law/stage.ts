@@ -7,7 +7,8 @@ import { type Maintainer, startMaintainer } from '../../src/ingest/maintain/main
 import type { ChangedRow } from '../../src/ingest/maintain/round.ts'
 import { entityTable } from '../../src/model/names.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
-import { type Engine, loadModel, openEngine } from './engine.ts'
+import { type Engine, openEngine } from './engine.ts'
+import { loadModel } from './model.ts'
 
 export const SHOP = `
 extend enum Role { READER }
@@ -34,6 +35,7 @@ type Line @entity(domain: "shop", key: "id", source: { topic: "lines" }) {
   units: Int!
 }
 type Brake @entity(domain: "shop", key: "id", shared: true, source: { topic: "brakes" }) { id: ID! }
+type BrakeRow @view(of: "Brake") @allow(roles: [READER]) { id: ID! }
 type CustomerOrders @view(of: "Customer") @allow(roles: [READER]) {
   id: ID!
   name: String!

@@ -53,14 +53,6 @@ export const expectViewsEqualQuery = async (sql: Sql, model: Model, source: Sour
   }
 }
 
-/** Whether the definition, read over the entities as they are, says what the oracle says. */
-export const expectDefinitionsRight = async (sql: Sql, model: Model, source: SourceRows): Promise<void> => {
-  for (const view of model.views.values()) {
-    const compiled = compileView(model, view)
-    expectOracle(view, await readRows(sql, compiled, `(${compiled.definition})`), model, source)
-  }
-}
-
 const expectOracle = (view: View, rows: readonly Stored[], model: Model, source: SourceRows): void => {
   const wanted = viewRows(model, view, source)
     .map((row) => ({ row, id: canonical([row.tenant, row.values]) }))
