@@ -4,6 +4,7 @@
  */
 import { glob, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { loadModule } from 'libpg-query'
 import { checkModel } from './check.ts'
 import { directiveNamed } from './directive.ts'
@@ -21,6 +22,11 @@ export type Loaded =
   | { readonly ok: false; readonly faults: readonly Fault[] }
 
 const language = 'forebay.graphql'
+
+// Postgres's parser is run a few times over a few lines. Left to itself V8 optimises all of it in the background, which takes
+// half a gigabyte for a second.
+setFlagsFromString('--no-wasm-tier-up')
+setFlagsFromString('--no-wasm-dynamic-tiering')
 
 /** Reads every *.graphql below the folder. An unreadable folder throws. */
 export const loadSchema = async (folder: string): Promise<Loaded> => {
