@@ -28,6 +28,8 @@ export const connect = (url: string, options: ConnectOptions): Sql => {
     max: options.max,
     max_lifetime: null,
     connect_timeout: 10,
+    // Seconds; by default it grows to 20, for which a server that is back would go unnoticed.
+    backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 0.5),
     onnotice: () => {},
     types: {
       date: {
@@ -49,11 +51,11 @@ export const connect = (url: string, options: ConnectOptions): Sql => {
   return pool as unknown as Sql
 }
 
-/** `host:port/database`: what may be shown of a connection string. */
+/** `host:port/database`: what may be shown of a connection string of Postgres or Redis. */
 export const placeOf = (url: string): string => {
   try {
-    const { hostname, port, pathname } = new URL(url)
-    return `${hostname || 'localhost'}:${port || 5432}${pathname === '/' ? '' : pathname}`
+    const { protocol, hostname, port, pathname } = new URL(url)
+    return `${hostname || 'localhost'}:${port || (protocol.startsWith('postgres') ? 5432 : 6379)}${pathname === '/' ? '' : pathname}`
   } catch {
     return 'an address that is no URL'
   }

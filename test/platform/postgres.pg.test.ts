@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket, connect as tcp } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import {
   codeOf,
@@ -71,6 +72,36 @@ test('a connection that is cut is retriable, and the pool recovers', async () =>
   // The dying connection may take one more statement down with it.
   await expect.poll(() => victim`select 1 as one`.catch(isRetriable)).toEqual([{ one: 1 }])
   await victim.end()
+})
+
+test('a server that is back is found within a second, however long it was away', async () => {
+  const { url } = await fresh()
+  const port = Number(new URL(url).port)
+  const sockets = new Set<Socket>()
+  const relay = createServer((caller) => {
+    const server = tcp(port, '127.0.0.1')
+    for (const socket of [caller, server]) sockets.add(socket.on('error', () => {}))
+    caller.pipe(server).pipe(caller)
+  })
+  const open = (at: number) => new Promise<void>((done) => relay.listen(at, '127.0.0.1', done))
+  await open(0)
+  const at = relay.address() as AddressInfo
+  const through = new URL(url)
+  through.port = String(at.port)
+  const sql = connect(through.href, { max: 1, name: 'relayed' })
+  await sql`select 1`
+  const closed = new Promise((done) => relay.close(done))
+  for (const socket of sockets) socket.destroy()
+  await closed
+  for (const end = Date.now() + 4_000; Date.now() < end; )
+    expect(isRetriable(await sql`select 1`.catch((error: unknown) => error))).toBe(true)
+  await open(at.port)
+  const before = Date.now()
+  await expect.poll(() => sql`select 1 as one`.catch(isRetriable), { timeout: 20_000 }).toEqual([{ one: 1 }])
+  expect(Date.now() - before).toBeLessThan(2_000)
+  await sql.end()
+  relay.close()
+  for (const socket of sockets) socket.destroy()
 })
 
 test('an unreachable server is named without its password', async () => {
