@@ -72,7 +72,6 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     persistedQueries: false,
-    status400ForVariableCoercionErrors: true,
     parseOptions: { maxTokens: limits.tokens },
     // Each makes a browser ask first; with a bearer token one is always there.
     csrfPrevention: { requestHeaders: ['authorization', 'apollo-require-preflight', 'x-apollo-operation-name'] },

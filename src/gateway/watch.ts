@@ -10,10 +10,11 @@ export type Watch = {
 }
 
 const paceMs = 100
+const slowestMs = 1_000
 /** A snapshot older than this no longer says anything: Postgres is away or overwhelmed. */
 const expiryMs = 3_000
 
-/** Asks about every 100 ms, more slowly where an answer takes long, so that watching costs at most a fifth of a connection. */
+/** Asks about every 100 ms, more slowly where an answer takes long, so that watching costs little, and at least every second. */
 export const startWatch = async (sql: Sql): Promise<Watch> => {
   let latest: { readonly snapshot: Snapshot; readonly at: number } | undefined
   let away = false
@@ -29,8 +30,8 @@ export const startWatch = async (sql: Sql): Promise<Watch> => {
       if (!away && !stopped) log.warn('freshness unknown', { error })
       away = true
     }
-    const took = performance.now() - begun
-    if (!stopped) timer = setTimeout(again, Math.max(paceMs, took * 4)).unref()
+    const pause = Math.min(Math.max(paceMs, (performance.now() - begun) * 4), slowestMs)
+    if (!stopped) timer = setTimeout(again, pause).unref()
   }
   const again = (): void => {
     looking = look()
