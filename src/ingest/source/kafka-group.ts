@@ -32,12 +32,16 @@ const beatMs = 1_000
 const retryMs = 1_000
 const longestRetryMs = 30_000
 
-/** Joins with a connected consumer. `extents` asks the log anew. */
+/**
+ * Joins with a connected consumer. `extents` asks the log anew. `careful`, after a crash over a batch that kafkajs can't decompress: its
+ * error doesn't say whose, so partitions are first read one at a time, and the one that crashes it is stuck.
+ */
 export const joinGroup = async (
   consumer: Consumer,
   topics: readonly string[],
   sink: Sink,
   extents: () => Promise<readonly Extent[]>,
+  careful: boolean,
 ): Promise<Group> => {
   let lanes = new Map<string, Lane>()
   /** Replaced at each assignment; settles when that one is over, and with it every delivery of it. */
@@ -45,9 +49,14 @@ export const joinGroup = async (
   /** Settles when the group calls: kafkajs joins again only once every batch it handed out has come back. */
   let called = Promise.withResolvers<void>()
   let left = false
+  /** The one partition being read while reading carefully; `proven` once it was. */
+  let suspect: Lane | undefined
+  let proven = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<Error>()
 
   const seek = ({ topic, partition, next }: Lane): void => consumer.seek({ topic, partition, offset: String(next) })
+  const pause = ({ topic, partition }: Partition): void => consumer.pause([{ topic, partitions: [partition] }])
+  const resume = ({ topic, partition }: Partition): void => consumer.resume([{ topic, partitions: [partition] }])
 
   const assign = async (assignment: Readonly<Record<string, readonly number[]>>): Promise<void> => {
     term.resolve()
@@ -59,7 +68,7 @@ export const joinGroup = async (
     for (let wait = retryMs; mine === term && !left; wait = Math.min(2 * wait, longestRetryMs)) {
       // Nothing is fetched until its position is known, or it would be from the group's offset.
       lanes = new Map()
-      consumer.pause(partitions.map(({ topic, partition }) => ({ topic, partitions: [partition] })))
+      for (const partition of partitions) pause(partition)
       const complete = await take(partitions, mine).catch((error: unknown) => {
         log.warn('kafka.assignment.failed', { error })
         return false
@@ -85,9 +94,25 @@ export const joinGroup = async (
       if (mine !== term || left) return true
       lanes.set(name, lane)
       seek(lane)
-      consumer.resume([{ topic, partitions: [partition] }])
+      if (!careful) resume(lane)
+      else if (extent && offset < extent.end) await prove(lane, mine)
     }
+    if (careful && mine === term) for (const lane of lanes.values()) resume(lane)
     return asked.length === partitions.length
+  }
+
+  const prove = async (lane: Lane, mine: typeof term): Promise<void> => {
+    suspect = lane
+    proven = Promise.withResolvers()
+    resume(lane)
+    await Promise.race([proven.promise, mine.promise])
+    suspect = undefined
+  }
+  /** Called before the next fetch can be on its way, so no other partition is ever in one with the next suspect. */
+  const cleared = (lane: Lane): void => {
+    if (lane !== suspect) return
+    pause(lane)
+    proven.resolve()
   }
 
   /** The offset up to which the sink has it; undefined when it was not taken now, and comes again. */
@@ -120,7 +145,7 @@ export const joinGroup = async (
     const outside = extent && outsideLog(lane.next, extent)
     if (outside === undefined) return extent !== undefined
     lanes.delete(partitionName(lane))
-    consumer.pause([{ topic: lane.topic, partitions: [lane.partition] }])
+    pause(lane)
     await sink.stuck(lane, outside)
     return false
   }
@@ -146,6 +171,7 @@ export const joinGroup = async (
   const pass = async (batch: Fetched, isStale: () => boolean): Promise<bigint | undefined> => {
     const mine = term
     const lane = lanes.get(partitionName(batch))
+    if (lane !== undefined) cleared(lane)
     await lane?.tail
     if (lane === undefined || lanes.get(partitionName(batch)) !== lane || isStale()) return undefined
     // Not in its types, but on every batch: where the fetch began, compacted away or not.
@@ -163,6 +189,7 @@ export const joinGroup = async (
     const mine = term
     const lane = lanes.get(partitionName({ topic, partition }))
     if (lane === undefined) return
+    cleared(lane)
     const step = async () => {
       // A gap before it is compaction, or a reset by kafkajs: only the log can tell.
       if (BigInt(first ?? last) !== lane.next && !(await judge(lane))) return
@@ -181,9 +208,11 @@ export const joinGroup = async (
   consumer.on(END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, firstOffset, lastOffset } }) => {
     if (batchSize === 0) skipped(topic, partition, firstOffset, lastOffset)
   })
-  consumer.on(CRASH, ({ payload }) => {
+  consumer.on(CRASH, async ({ payload: { error } }) => {
+    const culprit = isUnsupported(error) ? suspect : undefined
     term.resolve()
-    ended.resolve(payload.error)
+    if (culprit) await sink.stuck(culprit, unsupportedReason(culprit, culprit.next)).catch(() => {})
+    ended.resolve(error)
   })
   const hint = setInterval(() => {
     const offsets = [...lanes.values()].map(({ topic, partition, next }) => ({
@@ -217,6 +246,13 @@ export const joinGroup = async (
     },
   }
 }
+
+/** A batch in a codec that kafkajs does not have. */
+export const isUnsupported = (error: unknown): boolean =>
+  error instanceof Error && (error.name === 'KafkaJSNotImplemented' || isUnsupported(error.cause))
+
+const unsupportedReason = (partition: Partition, from: bigint): string =>
+  `${partitionName(partition)} holds batches from offset ${from} on in a compression that is not supported: have its producers use gzip, zstd or none`
 
 const recordOf = (message: KafkaMessage, { topic, partition }: Partition): LogRecord => ({
   topic,
