@@ -16,7 +16,7 @@ export type JournalRecord = {
 }
 
 const channel = 'forebay_journal'
-export const journalPartitions = 4
+const journalPartitions = 4
 
 /** Makes the partitions of topics that have none yet. */
 export const createTopics = async (

@@ -4,7 +4,7 @@
  */
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
-import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import { describeError, log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
 import { kafkaLogs } from './kafka-extents.ts'
@@ -21,6 +21,9 @@ export type KafkaOptions = {
 const retryMs = 1_000
 const lookMs = 2_000
 const leaveMs = 1_500
+
+// Node finds not all of a CommonJS module's names, so they are taken from its default.
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
 
 // kafkajs brings gzip; Node has zstd. Snappy and LZ4 take a library, and stop their partition until there is one.
 const [compress, decompress] = [promisify(zstdCompress), promisify(zstdDecompress)]
