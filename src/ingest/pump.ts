@@ -14,8 +14,11 @@ import { type Claimed, claimPositions, markStuck, runningPositions } from './sou
 import { type Batch, type LogSource, type Partition, partitionName, type Sink } from './source.ts'
 
 /** Records that wait at most before a source is held back, and records in one transaction at most. */
-const bufferCap = 50_000
-const batchCap = 25_000
+const bufferCap = 20_000
+const batchCap = 10_000
+/** The same in bytes of records. */
+const bufferBytes = 48 * 1024 * 1024
+const batchBytes = 16 * 1024 * 1024
 
 const appliedTotal = counter({ name: 'forebay_changes_applied_total', help: 'Entity rows written.' })
 const droppedTotal = counter({
@@ -30,6 +33,12 @@ const skippedTotal = counter({
 })
 const quarantinedTotal = counter({ name: 'forebay_records_quarantined_total', help: 'Records put into quarantine.' })
 const waiting = gauge({ name: 'forebay_records_waiting', help: 'Records decoded and not yet applied.' })
+
+type Waiting = { readonly stretch: Stretch; readonly bytes: number }
+const sizeOf = (waiting: readonly Waiting[]): { records: number; bytes: number } => ({
+  records: recordCount(waiting.map(({ stretch }) => stretch)),
+  bytes: waiting.reduce((total, { bytes }) => total + bytes, 0),
+})
 
 export type Pump = {
   readonly sink: Sink
@@ -52,8 +61,8 @@ export const startPump = (options: {
   readonly failed: (reason: string) => void
 }): Pump => {
   const { sql, decoder, applier } = options
-  let buffer: Stretch[] = []
-  let buffered = 0
+  let buffer: Waiting[] = []
+  let buffered = { records: 0, bytes: 0 }
   const epochs = new Map<string, number>()
   let stopped = false
   let arrived = Promise.withResolvers<void>()
@@ -62,11 +71,14 @@ export const startPump = (options: {
 
   const clear = (partitions?: readonly Partition[]): void => {
     const names = partitions && new Set(partitions.map(partitionName))
-    buffer = names ? buffer.filter((stretch) => !names.has(partitionName(stretch))) : []
-    buffered = recordCount(buffer)
-    waiting.set(buffered)
+    buffer = names ? buffer.filter(({ stretch }) => !names.has(partitionName(stretch))) : []
+    measure()
     taken.resolve()
     taken = Promise.withResolvers()
+  }
+  const measure = (): void => {
+    buffered = sizeOf(buffer)
+    waiting.set(buffered.records)
   }
 
   const remember = (positions: readonly Claimed[]): readonly Claimed[] => {
@@ -128,17 +140,21 @@ export const startPump = (options: {
 
   const take = (): Stretch[] => {
     const batch: Stretch[] = []
-    for (let records = 0; buffer.length && (batch.length === 0 || records + buffer[0]!.items.length <= batchCap); ) {
-      const next = buffer.shift()!
-      records += next.items.length
+    const taking: Waiting[] = []
+    const fits = (next: Waiting): boolean => {
+      const { records, bytes } = sizeOf([...taking, next])
+      return records <= batchCap && bytes <= batchBytes
+    }
+    while (buffer[0] && (taking.length === 0 || fits(buffer[0]))) {
+      taking.push(buffer[0])
+      const next = buffer.shift()!.stretch
       const at = batch.findIndex((stretch) => stretch.topic === next.topic && stretch.partition === next.partition)
       const before = batch[at]
       // The fence moves each partition once: stretches that follow one another are one.
       if (before) batch[at] = { ...before, to: next.to, items: [...before.items, ...next.items] }
       else batch.push(next)
     }
-    buffered = recordCount(buffer)
-    waiting.set(buffered)
+    measure()
     taken.resolve()
     taken = Promise.withResolvers()
     return batch
@@ -190,17 +206,12 @@ export const startPump = (options: {
     },
     async deliver(batch: Batch) {
       if (stopped) throw new Error('the pump has stopped')
-      buffer.push({
-        topic: batch.topic,
-        partition: batch.partition,
-        from: batch.from,
-        to: batch.to,
-        items: batch.records.map(decode),
-      })
-      buffered += batch.records.length
-      waiting.set(buffered)
+      const { topic, partition, from, to, records } = batch
+      const bytes = records.reduce((total, { value }) => total + (value?.length ?? 0), 0)
+      buffer.push({ stretch: { topic, partition, from, to, items: records.map(decode) }, bytes })
+      measure()
       arrived.resolve()
-      while (buffered > bufferCap && !stopped) await taken.promise
+      while ((buffered.records > bufferCap || buffered.bytes > bufferBytes) && !stopped) await taken.promise
     },
     async stuck(partition, reason) {
       log.error('partition.stuck', { partition: partitionName(partition), reason })
@@ -211,7 +222,7 @@ export const startPump = (options: {
   const running = run()
   return {
     sink,
-    backlog: () => buffered,
+    backlog: () => buffered.records,
     async stop() {
       stopped = true
       arrived.resolve()

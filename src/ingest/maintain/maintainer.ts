@@ -14,7 +14,7 @@ import { balanceShards } from './shards.ts'
 const liveBudget = 1_000
 const bulkBudget = 20_000
 /** How long entries gather while the appliers are behind, milliseconds. */
-const gatherMs = 400
+const gatherMs = 1_500
 const pollMs = 50
 const balanceMs = 1_000
 const truncateMs = 20_000
@@ -43,6 +43,7 @@ export const startMaintainer = (options: {
   const { sql, catalog, published, behind = () => false } = options
   const resting = new Map<number, { until: number; forMs: number }>()
   let woken = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<void>()
   let stopped = false
   let due = { balance: 0, truncate: Date.now() + truncateMs }
 
@@ -103,7 +104,7 @@ export const startMaintainer = (options: {
   const loop = async (): Promise<void> => {
     while (!stopped) {
       try {
-        if (behind()) await sleep(gatherMs)
+        if (behind()) await Promise.race([sleep(gatherMs), ended.promise])
         const { entries } = await round(behind() ? bulkBudget : liveBudget)
         if (entries > 0) continue
         await Promise.race([woken.promise, sleep(pollMs)])
@@ -126,6 +127,7 @@ export const startMaintainer = (options: {
     round,
     async stop() {
       stopped = true
+      ended.resolve()
       woken.resolve()
       await running
     },
