@@ -68,7 +68,7 @@ export const used = (world: World, clientId: string): void => {
   const row = { id: world.id('U'), client_id: clientId, units: world.random.int(1, 20), at: world.now() }
   world.settle('usage_events', world.insert('usage_events', row))
   world.publish({ topic: 'platform.usage', key: clientId, value: JSON.stringify(row) })
-  if (world.faults && world.random.chance(0.002))
+  if (world.faults && world.random.chance(0.01))
     world.publish({
       topic: 'platform.usage',
       key: clientId,

@@ -59,8 +59,15 @@ export const readFolder = (languageFile: File, files: readonly File[], report: R
   const own = files.flatMap((file) => parseFile(file, report, unread))
   const declared = own.filter((definition) => belongs(definition, report))
   const all: DocumentNode = { kind: Kind.DOCUMENT, definitions: [...language, ...declared] }
-  const directives = language.flatMap((node) => (node.kind === Kind.DIRECTIVE_DEFINITION ? [node.name.value] : []))
-  for (const error of validateSDL(all)) reportSyntax(error, report, unread, directives)
+  const words: Words = {
+    unread,
+    directives: language.flatMap((node) => (node.kind === Kind.DIRECTIVE_DEFINITION ? [node.name.value] : [])),
+    types: [
+      ...['ID', 'String', 'Int', 'Float', 'Boolean', 'Long', 'Decimal', 'DateTime', 'Date', 'JSON'],
+      ...declared.flatMap((node) => ('name' in node && node.name !== undefined ? [node.name.value] : [])),
+    ],
+  }
+  for (const error of validateSDL(all)) reportSyntax(error, report, words)
 
   const extended = declared.filter((definition) => definition.kind === Kind.ENUM_TYPE_EXTENSION)
   const names = new Set(language.map((definition) => ('name' in definition ? definition.name?.value : undefined)))
@@ -141,39 +148,43 @@ const belongs = (definition: DefinitionNode, report: Report): boolean => {
 
 const remedies: readonly (readonly [RegExp, string])[] = [
   [/^There can be only one|can only be defined once/, 'Keep one of them.'],
-  [/^Unknown type/, 'Declare it, or use a scalar of forebay.graphql.'],
   [/may not be used on/, 'Move it to where forebay.graphql allows it.'],
   [/is required/, 'Add the argument.'],
   [/cannot be used more than once|can not be used more than once/i, 'Keep one of them.'],
   [/^Unknown argument|^Field .* is not defined by type/, 'Remove it; forebay.graphql lists what may stand here.'],
-  [/^Cannot extend/, 'Declare it first, or correct its name.'],
 ]
 
-const reportSyntax = (
-  error: GraphQLError,
-  report: Report,
-  unread: ReadonlySet<string>,
-  directives: readonly string[] = [],
-): void => {
-  const subject = /^(?:Unknown type|Cannot extend type) "(\w+)"/.exec(error.message)?.[1]
-  if (subject !== undefined && unread.has(subject)) return
+/** What may be written where GraphQL's own rules meet an unknown name. */
+type Words = {
+  readonly unread: ReadonlySet<string>
+  readonly directives: readonly string[]
+  readonly types: readonly string[]
+}
+
+const reportSyntax = (error: GraphQLError, report: Report, words: Words): void => {
   const nodes = error.nodes ?? []
   const node = /only|once/.test(error.message) ? nodes.at(-1) : nodes[0]
   const place = node?.loc === undefined ? { file: 'schema', line: 1, column: 1 } : placeOf(node)
   const [problem = '', hint] = error.message.split(/ Did you mean (?:the enum value )?/)
-  const directive = /^Unknown directive "@(\w+)"/.exec(problem)?.[1]
-  const remedy = remedies.find(([pattern]) => pattern.test(problem))?.[1] ?? 'forebay.graphql says what may stand here.'
-  const near = hint === undefined ? undefined : `Write ${hint.replace(/\?$/, '').replaceAll('"', '')}.`
-  report(
-    place,
-    problem.replace(/\.$/, ''),
-    near ?? (directive === undefined ? remedy : instead(directive, directives).replace(/^Write /, 'Write @')),
-  )
+  const [, type] = /^(?:Unknown type|Cannot extend type) "(\w+)"/.exec(problem) ?? []
+  const [, directive] = /^Unknown directive "@(\w+)"/.exec(problem) ?? []
+  if (type !== undefined && words.unread.has(type)) return
+  const remedy =
+    type !== undefined
+      ? instead(type, words.types)
+      : directive !== undefined
+        ? instead(directive, words.directives).replace(/^Write /, 'Write @')
+        : hint !== undefined
+          ? `Write ${hint.replace(/\?$/, '').replaceAll('"', '')}.`
+          : (remedies.find(([pattern]) => pattern.test(problem))?.[1] ?? 'forebay.graphql says what may stand here.')
+  report(place, problem.replace(/\.$/, ''), remedy)
 }
+
+const noWords: Words = { unread: new Set(), directives: [], types: [] }
 
 const checkValues = (language: GraphQLSchema, document: DocumentNode, report: Report): void => {
   const types = new TypeInfo(language)
-  const context = new ValidationContext(language, document, types, (error) => reportSyntax(error, report, new Set()))
+  const context = new ValidationContext(language, document, types, (error) => reportSyntax(error, report, noWords))
   visit(document, visitWithTypeInfo(types, ValuesOfCorrectTypeRule(context)))
 }
 

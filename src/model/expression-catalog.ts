@@ -30,12 +30,11 @@ export const functions: ReadonlyMap<string, FunctionKind> = new Map(
   ),
 )
 
-/** Built from the parser's names: `~~` is like, `~~*` ilike; in, between and similar carry `=`, their own name or `~`. */
-export const operators: ReadonlySet<string> = new Set([
-  ...'+ - * / % ^ = <> < <= > >= || != ~ ~* !~ !~* ~~ ~~* !~~ !~~* |/ ||/ @ & | # << >> @> <@ && -> ->> #> #>> ?'.split(
-    ' ',
-  ),
-  ...['between', 'not between', 'between symmetric', 'not between symmetric'],
+/** By the parser's names (`~~` is like, `~~*` ilike), with what they give where that is the same for all types. */
+export const operators: ReadonlyMap<string, 'boolean' | undefined> = new Map([
+  ...'+ - * / % ^ || |/ ||/ @ & | # << >> -> ->> #> #>>'.split(' ').map((name) => [name, undefined] as const),
+  ...'= <> < <= > >= ~ ~* !~ !~* ~~ ~~* !~~ !~~* @> <@ && ?'.split(' ').map((name) => [name, 'boolean'] as const),
+  ...['between', 'not between', 'between symmetric', 'not between symmetric'].map((name) => [name, 'boolean'] as const),
 ])
 
 /** By the names the parser gives: `integer` is int4. */

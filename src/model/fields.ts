@@ -5,10 +5,11 @@ import { readTag, shapeOf, valueTypeOf } from './declared.ts'
 import { directiveNamed, textOf, textsOf } from './directive.ts'
 import { described, type Folder, type TypeDeclaration } from './document.ts'
 import { readExpression } from './expression.ts'
+import type { Input, ValueKind } from './expression-walk.ts'
 import { instead, placeInText, placeOf } from './fault.ts'
 import { expressionOf, readValue, valueDirective } from './field-value.ts'
 import { nameOfType } from './literal.ts'
-import type { Allow, Field, PiiTag } from './model.ts'
+import type { Allow, Field, PiiTag, ValueType } from './model.ts'
 import type { Scope } from './row.ts'
 import { optional } from './source.ts'
 
@@ -163,7 +164,7 @@ const readExpr = (setting: Setting, declaration: TypeDeclaration, field: FieldDe
     owner,
     self: field.name.value,
     inputs: new Map(declaration.fields.map((input) => [input.name.value, inputOf(setting, input)])),
-    result: type,
+    result: { name: shape.name, kind: kindOf(type) },
     fault: (offset, problem, remedy) => scope.report(placeInText(literal, offset), `${name}: ${problem}`, remedy),
   })
   if (read === undefined) return undefined
@@ -176,14 +177,39 @@ const readExpr = (setting: Setting, declaration: TypeDeclaration, field: FieldDe
   return { type, list: false, nonNull: shape.nonNull, value: { kind: 'expr', sql, inputs: read.inputs } }
 }
 
-const inputOf = ({ folder, scope }: Setting, field: FieldDefinitionNode) => {
+const inputOf = ({ folder, scope }: Setting, field: FieldDefinitionNode): Input => {
   const shape = shapeOf(field.type)
-  const directive = valueDirective(folder, field)
+  const type = valueTypeOf(scope, shape.name)
+  const scalar = type?.kind === 'scalar' ? type.scalar : undefined
   return {
-    type: valueTypeOf(scope, shape.name),
-    list: shape.list,
+    readable: type !== undefined && valueDirective(folder, field)?.name !== 'list',
     nonNull: shape.nonNull,
-    rows: directive?.name === 'list',
+    instant: scalar === 'DateTime' || scalar === 'Date',
+    ...optional('kind', type === undefined || shape.list ? undefined : kindOf(type)),
+    ...optional(
+      'values',
+      type?.kind === 'enum' ? scope.enums.get(type.enum)?.values.map(({ name }) => name) : undefined,
+    ),
+  }
+}
+
+const kindOf = (type: ValueType): ValueKind | undefined => {
+  if (type.kind === 'enum') return 'text'
+  switch (type.scalar) {
+    case 'Int':
+    case 'Long':
+    case 'Float':
+    case 'Decimal':
+      return 'number'
+    case 'ID':
+    case 'String':
+      return 'text'
+    case 'Boolean':
+      return 'boolean'
+    case 'DateTime':
+    case 'Date':
+    case 'JSON':
+      return undefined
   }
 }
 

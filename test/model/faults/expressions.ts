@@ -55,4 +55,19 @@ export const expressionFaults: readonly FaultCase[] = [
     says: 'no else',
   },
   { rule: 'a list of an expression is refused', sdl: expr('array[units]', '‸[Int!]'), says: 'one scalar' },
+  {
+    rule: 'a comparison declared Int is refused',
+    sdl: expr('‸units > 3'),
+    says: 'a boolean, declared Int',
+  },
+  {
+    rule: 'text declared a number is refused',
+    sdl: expr("‸case when units > 3 then units::text else 'few'::text end"),
+    says: 'a text, declared Int',
+  },
+  {
+    rule: 'text that is no value of the enum it is compared with is refused',
+    sdl: orders(`tier: Tier!\n  x: Boolean! @expr(sql: "tier in ('GOLD', ‸'SLIVER')")`),
+    says: 'Write SILVER.',
+  },
 ]
