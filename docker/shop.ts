@@ -20,7 +20,11 @@ if (!SOURCE_DATABASE_URL || !KAFKA_BROKERS) throw new Error('Set SOURCE_DATABASE
 
 const sql = connect(SOURCE_DATABASE_URL, { max: 2, name: 'shop' })
 await untilReachable(sql, SOURCE_DATABASE_URL)
-const producer = new Kafka({ clientId: 'shop', brokers: KAFKA_BROKERS.split(','), logLevel: logLevel.NOTHING }).producer()
+const producer = new Kafka({
+  clientId: 'shop',
+  brokers: KAFKA_BROKERS.split(','),
+  logLevel: logLevel.NOTHING,
+}).producer()
 await producer.connect()
 
 const state = await loadState(sql)
