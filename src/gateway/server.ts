@@ -93,8 +93,10 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
               throw refusal('BAD_USER_INPUT', 'Several operations stand in the document: say which with operationName.')
             steps.plan(document, operation, request.variables ?? {}, contextValue)
           },
-          willSendResponse: async ({ response, contextValue }) => {
+          willSendResponse: async ({ request, response, errors, contextValue }) => {
             if (response.body.kind !== 'single') return
+            const accept = request.http?.headers.get('accept') ?? ''
+            if (!accept.includes('graphql-response+json') && errors?.every(isAboutContent)) response.http.status = 200
             const { extensions, headers } = steps.respond(contextValue)
             if (Object.keys(extensions).length > 0) response.body.singleResult.extensions = { ...extensions }
             for (const [name, value] of headers) response.http.headers.set(name, value)
@@ -118,5 +120,9 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
     stop: () => server.stop(),
   }
 }
+
+/** In plain application/json a well-formed request is answered with 200, whatever its document says (GraphQL over HTTP). */
+const contentCodes = new Set<unknown>(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'])
+const isAboutContent = ({ extensions }: GraphQLError): boolean => contentCodes.has(extensions.code)
 
 const unwrap = (error: unknown): unknown => (error instanceof GraphQLError ? (error.originalError ?? error) : error)
