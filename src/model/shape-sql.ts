@@ -8,7 +8,7 @@
 import { aggregateLaterals } from './aggregate-sql.ts'
 import { answerListSql, answerSql } from './answer-sql.ts'
 import { listLateral } from './list-sql.ts'
-import type { Field, Part, ValueType } from './model.ts'
+import type { Bucket, Field, Part, ValueType } from './model.ts'
 import { ident, quote, valueSqlType } from './names.ts'
 import type { Reach } from './reach-sql.ts'
 import { type Compilation, columnOf, type RowScope } from './row-scope.ts'
@@ -139,8 +139,9 @@ const partLateral = (compilation: Compilation, part: Part, target: RowScope): { 
   }
 }
 
-const bucketSql = (sql: string, bucket: { by: string; zone: string }): string =>
-  `date_trunc(${quote(bucket.by.toLowerCase())}, ${sql}, ${quote(bucket.zone)})`
+/** Days and weeks begin at midnight somewhere; minutes and hours are the same everywhere, half-hour zones included. */
+const bucketSql = (sql: string, { by, zone }: Bucket): string =>
+  `date_trunc(${quote(by.toLowerCase())}, ${sql}, ${quote(by === 'DAY' || by === 'WEEK' ? zone : 'UTC')})`
 
 /** Digits after the point that a Decimal field always shows: its column's; an average's is that + 4, at least 6. */
 export const scaleOf = (compilation: Compilation, field: Field, row: RowScope): number | undefined => {
