@@ -1,5 +1,5 @@
 /** Law 4: however often a process is killed, and wherever, once it has come to its end the tables are the same. */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
@@ -92,33 +92,40 @@ const isApplied = async (sql: Sql): Promise<boolean> => {
   return row!.applied
 }
 
-/** Starts ingest and kills it at random moments while the log grows; the last one may finish. */
+const whatIsLeft = async (sql: Sql): Promise<string> => {
+  const dirty = await sql`select generation, path, shard, keys from forebay.dirty`
+  const positions = await sql`
+    select e.topic, e.partition, e.next_offset as end, p.next_offset, p.state, p.reason
+    from forebay.journal_ends e left join forebay.positions p using (topic, partition) where p.next_offset is distinct from e.next_offset`
+  return JSON.stringify({ dirty, positions })
+}
+
+/** Starts ingest and kills it at random moments while the log grows; the last one may finish. Answers with the number of kills. */
 const killWhileGrowing = async (work: IngestWork, sql: Sql, draw: Draw, log: Log): Promise<number> => {
   let growing = true
   const grown = appendAll(sql, draw, log).finally(() => {
     growing = false
   })
-  let kills = 0
-  let last: ChildProcess | undefined
-  while (growing) {
-    const { child, ended } = start('./ingest-child.ts', work)
-    last = child
-    await Promise.race([once(child, 'message'), ended])
-    await sleep(draw.below(300))
-    if (!growing) break
-    child.kill('SIGKILL')
-    kills += 1
-    await ended
-    last = undefined
+  for (let kills = 0; ; kills++) {
+    const ingest = start('./ingest-child.ts', work)
+    const failed = ingest.ended.then((code) => {
+      if (code !== null) throw new Error(`ingest ended by itself:\n${ingest.complaint()}`)
+    })
+    await Promise.race([once(ingest.child, 'message'), failed])
+    if (growing) await sleep(draw.below(300))
+    else await Promise.race([grown.then(() => untilApplied(sql)), failed])
+    const last = !growing && (await isApplied(sql))
+    ingest.child.kill('SIGKILL')
+    await failed
+    if (last) return kills
   }
-  await grown
-  last ??= start('./ingest-child.ts', work).child
+}
+
+const untilApplied = async (sql: Sql): Promise<void> => {
   for (let left = 600; !(await isApplied(sql)); left--) {
-    if (left === 0) throw new Error('what was appended was not applied within a minute')
+    if (left === 0) throw new Error(`what was appended was not applied within a minute: ${await whatIsLeft(sql)}`)
     await sleep(100)
   }
-  last.kill('SIGKILL')
-  return kills
 }
 
 test('law 4 crash anywhere: ingest on the journal, killed at random moments while the log grows', TIMEOUT, async () => {

@@ -15,15 +15,7 @@ extend schema @domain(name: "zoo", owner: "law") @domain(name: "farm", owner: "l
 export const schemaText = (draw: Draw): string => {
   const entities = makeEntities(draw)
   const views = Array.from({ length: 1 + draw.below(3) }, (_, i) => makeView(draw, entities, i))
-  return [
-    HEAD,
-    ...entities.map(entityText),
-    ...views,
-    ...entities.map(
-      (e) =>
-        `type All${e.name} @view(of: "${e.name}") @allow(roles: [READER]) { ${e.key.map((k) => `${k.name}: ${k.type}!`).join(' ')} }`,
-    ),
-  ].join('\n')
+  return [HEAD, ...entities.map(entityText), ...views].join('\n')
 }
 
 /** SDL of a whole folder, in one file. */

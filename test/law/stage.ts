@@ -35,7 +35,6 @@ type Line @entity(domain: "shop", key: "id", source: { topic: "lines" }) {
   units: Int!
 }
 type Brake @entity(domain: "shop", key: "id", shared: true, source: { topic: "brakes" }) { id: ID! }
-type BrakeRow @view(of: "Brake") @allow(roles: [READER]) { id: ID! }
 type CustomerOrders @view(of: "Customer") @allow(roles: [READER]) {
   id: ID!
   name: String!
