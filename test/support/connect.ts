@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, freePorts, ready, startChild } from './child.ts'
 import { dockerAnswers, found, run } from './find.ts'
-import { classPath, installJava, jvmFlags } from './jars.ts'
+import { classPath, dockerEnvironment, installJava, jvm, propertiesFile, type Settings } from './jars.ts'
 
 export type ConnectorConfig = Readonly<Record<string, string>>
 export type ConnectService = {
@@ -43,21 +43,10 @@ type Worker = { readonly brokers: readonly string[]; readonly group: string }
 async function javaConnect({ java, jars }: { java: string; jars: string }, worker: Worker): Promise<ConnectService> {
   const folder = await mkdtemp(join(tmpdir(), 'forebay-connect-'))
   const [port] = (await freePorts(1)) as [number]
-  const properties = join(folder, 'worker.properties')
-  const logging = join(folder, 'log4j2.properties')
   const settings = { ...workerSettings(worker, port), 'plugin.discovery': 'service_load' }
-  await writeFile(
-    properties,
-    Object.entries(settings)
-      .map(([key, value]) => `${key}=${value}\n`)
-      .join(''),
-  )
-  await writeFile(
-    logging,
-    'rootLogger.level=warn\nrootLogger.appenderRef.0.ref=out\nappender.0.type=Console\nappender.0.name=out\n',
-  )
-  const jvm = [...jvmFlags('512m'), `-Dlog4j2.configurationFile=${logging}`, '-cp', jars]
-  const child = startChild(java, [...jvm, 'org.apache.kafka.connect.cli.ConnectDistributed', properties])
+  const properties = await propertiesFile(folder, settings)
+  const flags = await jvm(jars, '512m', folder)
+  const child = startChild(java, [...flags, 'org.apache.kafka.connect.cli.ConnectDistributed', properties])
   const url = `http://127.0.0.1:${port}`
   await answers(url, child)
   found('Kafka Connect', `Java, jars from Maven (${url})`)
@@ -68,10 +57,9 @@ async function javaConnect({ java, jars }: { java: string; jars: string }, worke
 async function dockerConnect(worker: Worker): Promise<ConnectService> {
   const [port] = (await freePorts(1)) as [number]
   const name = `forebay-connect-${randomUUID()}`
-  const settings = Object.entries(workerSettings(worker, port))
-  const env = settings.flatMap(([key, value]) => ['-e', `CONNECT_${key.replaceAll('.', '_').toUpperCase()}=${value}`])
-  const image = 'quay.io/debezium/connect:3.4'
-  const child = startChild('docker', ['run', '--rm', '--network', 'host', '--name', name, ...env, image])
+  const environment = dockerEnvironment('CONNECT', workerSettings(worker, port))
+  const options = ['--rm', '--network', 'host', '--name', name, ...environment]
+  const child = startChild('docker', ['run', ...options, 'quay.io/debezium/connect:3.4'])
   const url = `http://127.0.0.1:${port}`
   await answers(url, child, 300_000)
   found('Kafka Connect', `Docker (${url})`)
@@ -83,7 +71,7 @@ async function dockerConnect(worker: Worker): Promise<ConnectService> {
   return service(url, { stop: () => end('TERM'), kill9: () => end('KILL') })
 }
 
-function workerSettings({ brokers, group }: Worker, port: number): Record<string, string | number> {
+function workerSettings({ brokers, group }: Worker, port: number): Settings {
   const json = 'org.apache.kafka.connect.json.JsonConverter'
   return {
     'bootstrap.servers': brokers.join(','),

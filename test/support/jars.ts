@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { installDebian, onPath, run } from './find.ts'
@@ -38,11 +38,32 @@ export async function classPath(name: 'kafka' | 'connect'): Promise<{ java: stri
 /** Java and Maven as Debian packages; says whether they could be installed. */
 export const installJava = (): Promise<boolean> => installDebian(['default-jre-headless', 'maven'])
 
-/** Flags of every JVM the tests start: small, and quick to be ready rather than fast for long. */
-export const jvmFlags = (heap: string): string[] => [
-  '-Xms64m',
-  `-Xmx${heap}`,
-  '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=1',
-  '-XX:-UsePerfData',
-]
+/**
+ * Arguments of every JVM the tests start, up to its class: small, and quick to be ready rather than fast for long. What it
+ * logs is warnings on its output, by a file in `folder`.
+ */
+export async function jvm(jars: string, heap: string, folder: string): Promise<string[]> {
+  const appender = 'appender.0.type=Console\nappender.0.name=out\n'
+  const logging = join(folder, 'log4j2.properties')
+  await writeFile(logging, `rootLogger.level=warn\nrootLogger.appenderRef.0.ref=out\n${appender}`)
+  const flags = ['-Xms64m', `-Xmx${heap}`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData']
+  return [...flags, `-Dlog4j2.configurationFile=${logging}`, '-cp', jars]
+}
+
+/** Settings by name, as Kafka's programs read them and as its images take them from the environment. */
+export type Settings = Readonly<Record<string, string | number>>
+
+export async function propertiesFile(folder: string, settings: Settings): Promise<string> {
+  const path = join(folder, 'settings.properties')
+  await writeFile(
+    path,
+    Object.entries(settings).map(([name, value]) => `${name}=${value}\n`),
+  )
+  return path
+}
+
+export const dockerEnvironment = (prefix: string, settings: Settings): string[] =>
+  Object.entries(settings).flatMap(([name, value]) => [
+    '-e',
+    `${prefix}_${name.replaceAll('.', '_').toUpperCase()}=${value}`,
+  ])

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { type Child, freePorts, ready, startChild } from './child.ts'
 import { dockerAnswers, found, run } from './find.ts'
-import { classPath, installJava, jvmFlags } from './jars.ts'
+import { classPath, dockerEnvironment, installJava, jvm, propertiesFile, type Settings } from './jars.ts'
 import { sharedService } from './services.ts'
 
 export type KafkaService = { readonly brokers: string[]; stop(): Promise<void> }
@@ -42,21 +42,11 @@ async function javaKafka({ java, jars }: { java: string; jars: string }, partiti
   const folder = await mkdtemp(join(tmpdir(), 'forebay-kafka-'))
   const [port, controller] = (await freePorts(2)) as [number, number]
   const settings = { ...brokerSettings(port, controller, partitions), 'log.dirs': join(folder, 'logs') }
-  const properties = join(folder, 'server.properties')
-  await writeFile(
-    properties,
-    Object.entries(settings)
-      .map(([key, value]) => `${key}=${value}\n`)
-      .join(''),
-  )
-  await writeFile(
-    join(folder, 'log4j2.properties'),
-    'rootLogger.level=warn\nrootLogger.appenderRef.0.ref=out\nappender.0.type=Console\nappender.0.name=out\n',
-  )
-  const jvm = [...jvmFlags('256m'), `-Dlog4j2.configurationFile=${join(folder, 'log4j2.properties')}`, '-cp', jars]
+  const properties = await propertiesFile(folder, settings)
+  const flags = await jvm(jars, '256m', folder)
   const format = ['kafka.tools.StorageTool', 'format', '-t', kafkaUuid(), '-c', properties]
-  await run(java, [...jvm, ...format], { timeout: 60_000 })
-  const child = startChild(java, [...jvm, 'kafka.Kafka', properties])
+  await run(java, [...flags, ...format], { timeout: 60_000 })
+  const child = startChild(java, [...flags, 'kafka.Kafka', properties])
   const brokers = [`127.0.0.1:${port}`]
   await answers(brokers, child)
   found('Kafka', `Java, jars from Maven (${brokers[0]})`)
@@ -73,9 +63,9 @@ async function javaKafka({ java, jars }: { java: string; jars: string }, partiti
 async function dockerKafka(partitions: number): Promise<KafkaService> {
   const [port, controller] = (await freePorts(2)) as [number, number]
   const name = `forebay-kafka-${randomUUID()}`
-  const settings = Object.entries(brokerSettings(port, controller, partitions))
-  const env = settings.flatMap(([key, value]) => ['-e', `KAFKA_${key.replaceAll('.', '_').toUpperCase()}=${value}`])
-  const child = startChild('docker', ['run', '--rm', '--network', 'host', '--name', name, ...env, 'apache/kafka:4.2.0'])
+  const environment = dockerEnvironment('KAFKA', brokerSettings(port, controller, partitions))
+  const options = ['--rm', '--network', 'host', '--name', name, ...environment]
+  const child = startChild('docker', ['run', ...options, 'apache/kafka:4.2.0'])
   const brokers = [`127.0.0.1:${port}`]
   await answers(brokers, child, 300_000)
   found('Kafka', `Docker (${brokers[0]})`)
@@ -88,7 +78,7 @@ async function dockerKafka(partitions: number): Promise<KafkaService> {
   }
 }
 
-function brokerSettings(port: number, controller: number, partitions: number): Record<string, string | number> {
+function brokerSettings(port: number, controller: number, partitions: number): Settings {
   return {
     'process.roles': 'broker,controller',
     'node.id': 1,
