@@ -3,7 +3,7 @@
  * there is none.
  */
 import { glob, readFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { loadModule } from 'libpg-query'
 import { checkModel } from './check.ts'
@@ -28,11 +28,13 @@ const language = 'forebay.graphql'
 setFlagsFromString('--no-wasm-tier-up')
 setFlagsFromString('--no-wasm-dynamic-tiering')
 
-/** Reads every *.graphql below the folder. An unreadable folder throws. */
+/** Reads every *.graphql below the folder. Throws where there is none: an empty folder is more likely a mistyped one. */
 export const loadSchema = async (folder: string): Promise<Loaded> => {
   const files: File[] = []
   for await (const name of glob('**/*.graphql', { cwd: folder }))
     files.push({ name: join(folder, name), text: await readFile(join(folder, name), 'utf8') })
+  if (files.length === 0)
+    throw new Error(`${resolve(folder)} holds no .graphql files; name the folder of your schema (FOREBAY_SCHEMA).`)
   return parseSchema(files.sort((a, b) => (a.name < b.name ? -1 : 1)))
 }
 
