@@ -5,7 +5,8 @@ import { createDebezium, type OutRecord } from '../../src/operate/demo/debezium.
 import { createFaults } from '../../src/operate/demo/faults.ts'
 
 const clean = (steps: number): OutRecord[][] => {
-  const run = simulation.create({ seed: 4 })
+  // With messages that are not JSON among them.
+  const run = simulation.create({ seed: 4, faults: true })
   const debezium = createDebezium(simulation.tables)
   run.seedData('tiny')
   return Array.from({ length: steps }, () => run.step().flatMap(debezium.render))

@@ -15,6 +15,9 @@ export type OutRecord = {
 /** Where the source's write-ahead log is. */
 export type WalPosition = { readonly lsn: number; readonly txId: number }
 
+/** A record's own mark: what a service publishes by itself doesn't carry it. */
+export const isCaptured = (record: OutRecord): boolean => '__debezium.context.connectorName' in record.headers
+
 const placeholder = '__debezium_unavailable_value'
 
 /** The value in the connector's JSON, by the column's Postgres type. */
@@ -25,7 +28,7 @@ const wire = (value: Value | undefined, type: string): Value => {
   return value
 }
 
-const wireRow = (table: SourceTable, row: Row, omitted: ReadonlySet<string> = new Set()): Row =>
+const wireRow = (table: SourceTable, row: Row, omitted: ReadonlySet<string>): Row =>
   Object.fromEntries(
     Object.entries(table.columns).map(([column, type]) => [
       column,
@@ -36,11 +39,12 @@ const wireRow = (table: SourceTable, row: Row, omitted: ReadonlySet<string> = ne
 const keyRow = (table: SourceTable, row: Row): Row =>
   Object.fromEntries(table.key.map((column) => [column, row[column] ?? null]))
 
+const nulls = (table: SourceTable): Row =>
+  Object.fromEntries(Object.keys(table.columns).map((column) => [column, null]))
+
 /** Columns kept outside the row that an update left alone: the connector doesn't see their value. */
 const unseen = (table: SourceTable, { before, after }: RowChange): ReadonlySet<string> =>
-  new Set(
-    table.toasted?.filter((column) => before?.[column] && after && before[column] === after[column] && column in after),
-  )
+  new Set(table.toasted?.filter((column) => before?.[column] && before[column] === after?.[column]))
 
 /** Renders transactions in commit order; every call moves the write-ahead log on. `position` is where to go on from after a stop. */
 export const createDebezium = (tables: readonly SourceTable[], from: WalPosition = { lsn: 20_000_000, txId: 700 }) => {
@@ -103,6 +107,3 @@ export const createDebezium = (tables: readonly SourceTable[], from: WalPosition
 
   return { render, position: (): WalPosition => ({ lsn, txId }) }
 }
-
-const nulls = (table: SourceTable): Row =>
-  Object.fromEntries(Object.keys(table.columns).map((column) => [column, null]))

@@ -3,7 +3,7 @@
  * the others (so that changes of different tables arrive out of order), a column that appears in the middle of a topic. Nothing is
  * lost and the order within a topic's first deliveries stays, as with a real connector.
  */
-import type { OutRecord } from './debezium.ts'
+import { isCaptured, type OutRecord } from './debezium.ts'
 
 /** `calm`: ticks between two faults of one kind, on average. */
 export type FaultOptions = { readonly random: () => number; readonly calm?: number }
@@ -34,7 +34,7 @@ export const createFaults = ({ random, calm = 80 }: FaultOptions) => {
     return [...others, ...behind.records]
   }
   const widen = (record: OutRecord): OutRecord => {
-    if (record.topic !== widened || !record.value) return record
+    if (record.topic !== widened || !record.value || !isCaptured(record)) return record
     const value = JSON.parse(record.value)
     if (!value.after) return record
     return { ...record, value: JSON.stringify({ ...value, after: { ...value.after, added_later: 'a new column' } }) }
