@@ -60,6 +60,7 @@ export const readFolder = (languageFile: File, files: readonly File[], report: R
   const declared = own.filter((definition) => belongs(definition, report))
   const all: DocumentNode = { kind: Kind.DOCUMENT, definitions: [...language, ...declared] }
   const words: Words = {
+    language: languageFile.name,
     unread,
     directives: language.flatMap((node) => (node.kind === Kind.DIRECTIVE_DEFINITION ? [node.name.value] : [])),
     types: [
@@ -156,13 +157,16 @@ const remedies: readonly (readonly [RegExp, string])[] = [
 
 /** What may be written where GraphQL's own rules meet an unknown name. */
 type Words = {
+  /** The language's own file. */
+  readonly language: string
   readonly unread: ReadonlySet<string>
   readonly directives: readonly string[]
   readonly types: readonly string[]
 }
 
 const reportSyntax = (error: GraphQLError, report: Report, words: Words): void => {
-  const nodes = error.nodes ?? []
+  // Of a clash with the language itself, the folder's side is at fault.
+  const nodes = (error.nodes ?? []).filter((known) => known.loc?.source.name !== words.language)
   const node = /only|once/.test(error.message) ? nodes.at(-1) : nodes[0]
   const place = node?.loc === undefined ? { file: 'schema', line: 1, column: 1 } : placeOf(node)
   const [problem = '', hint] = error.message.split(/ Did you mean (?:the enum value )?/)
@@ -180,7 +184,7 @@ const reportSyntax = (error: GraphQLError, report: Report, words: Words): void =
   report(place, problem.replace(/\.$/, ''), remedy)
 }
 
-const noWords: Words = { unread: new Set(), directives: [], types: [] }
+const noWords: Words = { language: '', unread: new Set(), directives: [], types: [] }
 
 const checkValues = (language: GraphQLSchema, document: DocumentNode, report: Report): void => {
   const types = new TypeInfo(language)
@@ -202,7 +206,7 @@ const merge = (definitions: readonly DefinitionNode[]): Pick<Folder, 'types' | '
         name: node.name.value,
         node,
         ...described(node),
-        fields: parts.flatMap((part) => part.fields ?? []),
+        fields: first(parts.flatMap((part) => part.fields ?? [])),
         directives: parts.flatMap((part) => part.directives ?? []),
       })
     }
@@ -212,13 +216,17 @@ const merge = (definitions: readonly DefinitionNode[]): Pick<Folder, 'types' | '
         name: node.name.value,
         node,
         ...described(node),
-        values: parts.flatMap((part) => part.values ?? []),
+        values: first(parts.flatMap((part) => part.values ?? [])),
       })
     }
   }
   const directives = definitions.flatMap((node) => (node.kind === Kind.SCHEMA_EXTENSION ? (node.directives ?? []) : []))
   return { types, enums, directives }
 }
+
+/** The first of each name; that there are more has been reported. */
+const first = <T extends { readonly name: { readonly value: string } }>(nodes: readonly T[]): readonly T[] =>
+  nodes.filter((node, index) => nodes.findIndex((known) => known.name.value === node.name.value) === index)
 
 /** A definition's description, if it has one. */
 export const described = (node: {

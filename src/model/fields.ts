@@ -100,6 +100,7 @@ const declaredType = (
     const declaration = folder.types.get(declared)
     const part = declaration && directiveNamed(folder, declaration, 'part')
     if (textOf(part?.value('of')) === of) return { kind: 'part', part: declared }
+    if (part !== undefined && textOf(part.value('of')) === undefined) return undefined
     if (declaration === undefined && valueTypeOf(scope, declared) === undefined) return undefined
     const fitting = [...folder.types.values()]
       .filter((known) => textOf(directiveNamed(folder, known, 'part')?.value('of')) === of)
