@@ -88,13 +88,3 @@ const indexDdl = (table: ViewTable, name: string, field: Field): string => {
 
 /** The table alone: what the gateway needs. */
 export const viewTable = (model: Model, view: View): ViewTable => compileView(model, view).table
-
-/** Every entity that can change a row of the view, the root first. */
-export const viewEntities = (model: Model, view: View): readonly string[] => [
-  ...new Set(compileView(model, view).paths.map(({ entity }) => entity)),
-]
-
-/** Every topic whose position bounds the view's freshness. */
-export const viewTopics = (model: Model, view: View): readonly string[] => [
-  ...new Set(viewEntities(model, view).map((name) => entityOf(model, name).source.topic)),
-]
