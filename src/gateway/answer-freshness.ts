@@ -24,8 +24,24 @@ type ViewAnswer = {
 const oldest = (bounds: readonly (number | null)[]): number | null =>
   bounds.length === 0 || bounds.includes(null) ? null : Math.min(...(bounds as number[]))
 
+/** Of one view's partitions, which are the same array for as long as a snapshot lasts. */
+const tokens = new WeakMap<readonly Partition[], string>()
+const positionOf = (views: readonly ViewFreshness[], key: Buffer): string => {
+  const [first, ...others] = views
+  if (!first || others.length > 0) {
+    const all = new Map(views.flatMap((view) => view.partitions).map((one) => [`${one.topic}-${one.partition}`, one]))
+    return positionToken([...all.values()], key)
+  }
+  let token = tokens.get(first.partitions)
+  if (token === undefined) {
+    token = positionToken(first.partitions, key)
+    tokens.set(first.partitions, token)
+  }
+  return token
+}
+
 /** Signed: `topic → partition → [epoch, next offset]`. */
-export const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
+const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
   const position: Record<string, Record<string, readonly [number, string]>> = {}
   for (const { topic, partition, epoch, nextOffset } of partitions) {
     position[topic] ??= {}
@@ -43,9 +59,6 @@ export const answerFreshness = (
   if (views.size === 0) return undefined
   const all = [...views.values()]
   const asOf = oldest(all.map((view) => view.asOf))
-  const partitions = new Map(
-    all.flatMap((view) => view.partitions).map((one) => [`${one.topic}-${one.partition}`, one]),
-  )
   return {
     asOf: iso(asOf),
     lagMs: asOf === null ? null : Math.max(0, now - asOf),
@@ -58,7 +71,7 @@ export const answerFreshness = (
         { asOf: iso(asOf), lagMs, maxLagMs, state, sources },
       ]),
     ),
-    position: positionToken([...partitions.values()], key),
+    position: positionOf(all, key),
   }
 }
 

@@ -95,9 +95,26 @@ export const viewBasis = (model: Model, view: View): ViewBasis => {
 export const generationOf = (snapshot: Snapshot, { view, table }: ViewBasis): number | undefined =>
   snapshot.generations.find((one) => one.view === view.name && one.hash === table.hash)?.generation
 
-/** `now`: the upper bound of the primary's clock, in milliseconds. */
-export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number): ViewFreshness => {
-  const { view, topics, entities } = basis
+/** What a snapshot says of a view at whatever time: worked out once, since a snapshot serves many requests. */
+type Bound = Pick<ViewFreshness, 'asOf' | 'sources' | 'partitions'> & { readonly degraded: boolean }
+const bounds = new WeakMap<Snapshot, Map<ViewBasis, Bound>>()
+
+const boundOf = (snapshot: Snapshot, basis: ViewBasis): Bound => {
+  let known = bounds.get(snapshot)
+  if (!known) {
+    known = new Map()
+    bounds.set(snapshot, known)
+  }
+  let bound = known.get(basis)
+  if (!bound) {
+    bound = findBound(snapshot, basis)
+    known.set(basis, bound)
+  }
+  return bound
+}
+
+const findBound = (snapshot: Snapshot, basis: ViewBasis): Bound => {
+  const { topics, entities } = basis
   const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
   const generation = generationOf(snapshot, basis)
   const pending = snapshot.pending.filter((one) => one.generation === generation)
@@ -105,21 +122,20 @@ export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number)
     generation !== undefined &&
     topics.every((topic) => partitions.some((one) => one.topic === topic)) &&
     pending.every(({ unknown }) => unknown === 0)
-  const bounds = [...partitions.map(({ frontier }) => frontier), ...pending.map(({ origin }) => origin)]
-  const asOf = known && bounds.every((bound) => bound !== null) ? Math.min(...bounds) : null
+  const limits = [...partitions.map(({ frontier }) => frontier), ...pending.map(({ origin }) => origin)]
+  const asOf = known && limits.every((limit) => limit !== null) ? Math.min(...limits) : null
   const parked = snapshot.parked.filter(({ entity, topic }) =>
     entity === null ? topics.includes(topic) : entities.includes(entity),
   )
+  return { asOf, degraded: parked.length > 0, sources: [...stopped(partitions), ...quarantined(parked)], partitions }
+}
+
+/** `now`: the upper bound of the primary's clock, in milliseconds. */
+export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number): ViewFreshness => {
+  const { asOf, degraded, sources, partitions } = boundOf(snapshot, basis)
+  const { maxLagMs } = basis.view
   const lagMs = asOf === null ? null : Math.max(0, now - asOf)
-  const state = stateOf(lagMs, view.maxLagMs, parked.length > 0)
-  return {
-    asOf,
-    lagMs,
-    maxLagMs: view.maxLagMs,
-    state,
-    sources: [...stopped(partitions), ...quarantined(parked)],
-    partitions,
-  }
+  return { asOf, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, degraded), sources, partitions }
 }
 
 const stateOf = (lagMs: number | null, maxLagMs: number, degraded: boolean): FreshnessState => {

@@ -22,9 +22,12 @@ import { createPlanner, notRunning } from './plan.ts'
 import { createProjector } from './project.ts'
 import { createReader, type ReaderParts } from './reader.ts'
 import { createRowCache } from './row-cache.ts'
+import { createRowLoads } from './row-loads.ts'
+import type { Statement } from './row-sql.ts'
 import { graphqlSchema, rootsOf, sharedTypes } from './schema.ts'
 import { deriveKeys, readSecret } from './secret.ts'
 import { type Steps, startGraphqlServer } from './server.ts'
+import { createRunner } from './statements.ts'
 import { readStatus } from './status.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './verdict.ts'
 import { startWatch } from './watch.ts'
@@ -36,7 +39,7 @@ export type GatewayOptions = {
   readonly sql: Sql
   /** For tests: instead of what the configuration says. */
   readonly authenticate?: Authenticate
-  readonly watchStatement?: ReaderParts['watch']
+  readonly watchStatement?: (statement: Statement) => void
 }
 export type Gateway = {
   readonly routes: readonly Route[]
@@ -90,14 +93,14 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     return made
   }
   const planOf = createPlanner()
+  const run = createRunner(reads ?? sql, options.watchStatement)
   const parts: ReaderParts = {
-    sql: reads ?? sql,
+    run,
+    loads: createRowLoads(run, redis && createRowCache(redis, () => clock.upper())),
     bases,
     keys,
     project: createProjector(model, keys.token),
-    cache: redis && createRowCache(redis, () => clock.upper()),
     tenantless: (view) => tenantless.inc({ view }),
-    ...(options.watchStatement && { watch: options.watchStatement }),
   }
 
   /** The snapshot is taken before any row is read, so what it says holds for all of them. */

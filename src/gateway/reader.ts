@@ -1,11 +1,7 @@
-/**
- * fetch and mask, for one request: keys of a tick go out as one statement per view, every statement carries the reader's tenant
- * and row rules, and every row is masked before anything else sees it.
- */
+/** fetch and mask, for one request: every statement carries the reader's tenant and row rules, every row is masked before it is seen. */
 import { createHash } from 'node:crypto'
-import DataLoader from 'dataloader'
 import type { Field, OrderBy, View, Where } from '../model/model.ts'
-import { codeOf, isRetriable, type Sql } from '../platform/postgres.ts'
+import type { RowKey } from '../platform/row-cache.ts'
 import { countLimit, type Page, type PageRequest, type Reader, type ViewRow } from './context.ts'
 import { fieldError } from './errors.ts'
 import type { ViewBasis, ViewFreshness } from './freshness.ts'
@@ -13,19 +9,18 @@ import { parseRow } from './json-exact.ts'
 import { countStatement, pageStatement } from './page-sql.ts'
 import { type Claims, classConditions, tenantOf } from './predicate.ts'
 import type { Projector } from './project.ts'
-import type { RowCache } from './row-cache.ts'
-import { byKeysStatement, lookupStatement, type Reading, type Statement, type StoredRow } from './row-sql.ts'
+import type { RowLoads } from './row-loads.ts'
+import { lookupStatement, type Reading, type StoredRow } from './row-sql.ts'
 import { type Keys, seal, unseal } from './secret.ts'
+import type { Run } from './statements.ts'
 import type { Verdict, ViewVerdict } from './verdict.ts'
 
 export type ReaderParts = {
-  readonly sql: Sql
+  readonly run: Run
+  readonly loads: RowLoads
   readonly bases: ReadonlyMap<string, ViewBasis>
   readonly project: (verdict: ViewVerdict) => Projector
   readonly keys: Keys
-  readonly cache: RowCache | undefined
-  /** Called for each statement: tests compare them. */
-  readonly watch?: (statement: Statement) => void
   /** Called for each read that a missing tenant claim left without rows. */
   readonly tenantless: (view: string) => void
 }
@@ -40,25 +35,8 @@ export type ReaderRequest = {
   readonly older: (view: string, asOf: number) => void
 }
 
-/** What Postgres refused or could not do, as the caller may hear it. */
-const asFieldError = (error: unknown): unknown => {
-  if (codeOf(error) === '57014')
-    return fieldError('TOO_COSTLY', 'This took too long and was stopped. Ask for less, or by key.')
-  if (codeOf(error) === '42P01') return fieldError('UNAVAILABLE', 'This view is being replaced. Try again shortly.')
-  return isRetriable(error)
-    ? fieldError('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
-    : error
-}
-
 export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader => {
-  const run = async <Row extends object>(statement: Statement, prepare: boolean): Promise<readonly Row[]> => {
-    parts.watch?.(statement)
-    try {
-      return await parts.sql.unsafe<Row[]>(statement.text, [...statement.values], { prepare })
-    } catch (error) {
-      throw asFieldError(error)
-    }
-  }
+  const { run } = parts
 
   /** Undefined where the reader may see nothing at all. */
   const open = (view: View) => {
@@ -93,56 +71,19 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     }
     return { reading, verdict, tenant, basis, asOf, finish }
   }
-  type Opened = NonNullable<ReturnType<typeof open>>
 
-  const fetchKeys = async (view: View, keys: readonly (readonly (string | null)[])[]): Promise<(ViewRow | null)[]> => {
+  const own = new Map<string, ReturnType<RowLoads['own']>>()
+  const byKey = async (view: View, key: RowKey): Promise<ViewRow | null> => {
     const opened = open(view)
-    if (!opened) return keys.map(() => null)
-    const cached = await fromCache(opened, keys)
-    const missing = keys.flatMap((key, i) => (cached?.rows[i] ? [] : [{ key, i }]))
-    const rows: (ViewRow | null)[] = keys.map((_, i) => {
-      const hit = cached?.rows[i]
-      if (!hit) return null
-      request.older(view.name, hit.asOf)
-      return opened.finish(hit.row, hit.asOf)
-    })
-    if (missing.length === 0) return rows
-    const fields = cached ? new Set(opened.basis.view.fields.map(({ name }) => name)) : opened.reading.fields
-    const found = await run<StoredRow & { position: number }>(
-      byKeysStatement(
-        { ...opened.reading, fields },
-        missing.map(({ key }) => key),
-      ),
-      true,
-    )
-    for (const row of found) {
-      rows[missing[row.position - 1]!.i] = opened.finish(row)
-      if (opened.asOf !== null) cached?.fill(row, opened.asOf)
-    }
-    return rows
-  }
-
-  /** Only rows that no row rule touches are shared between readers; undefined: no cache for this reader. */
-  const fromCache = async ({ verdict, tenant, basis, asOf }: Opened, keys: readonly (readonly (string | null)[])[]) => {
-    const { cache } = parts
-    if (!cache || verdict.classes.some(({ rules }) => rules.length > 0)) return undefined
-    const scope = { hash: basis.table.hash, tenant, maxLagMs: basis.view.maxLagMs }
-    return {
-      rows: asOf === null ? [] : await cache.get(scope, keys),
-      fill: (row: StoredRow, at: number) => cache.fill(scope, row, at),
-    }
-  }
-
-  const loaders = new Map<string, DataLoader<readonly (string | null)[], ViewRow | null, string>>()
-  const loaderOf = (view: View) => {
-    const known = loaders.get(view.name)
-    if (known) return known
-    const made = new DataLoader<readonly (string | null)[], ViewRow | null, string>((keys) => fetchKeys(view, keys), {
-      cacheKeyFn: (key) => JSON.stringify(key),
-      maxBatchSize: 1_000,
-    })
-    loaders.set(view.name, made)
-    return made
+    if (!opened) return null
+    const { verdict, reading, basis, asOf } = opened
+    const unruled = verdict.classes.every(({ rules }) => rules.length === 0)
+    const loader = unruled ? parts.loads.shared(basis, reading) : (own.get(view.name) ?? parts.loads.own(reading))
+    if (!unruled) own.set(view.name, loader)
+    const found = await loader.load({ key, asOf })
+    if (!found) return null
+    if (found.asOf !== undefined) request.older(view.name, found.asOf)
+    return opened.finish(found.row, found.asOf)
   }
 
   const page = async (view: View, asked: PageRequest): Promise<Page> => {
@@ -169,7 +110,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   }
 
   return {
-    byKey: async (view, key) => await loaderOf(view).load(key),
+    byKey,
     byLookup: async (view, name, value) => {
       const opened = open(view)
       const field = view.fields.find((candidate) => candidate.name === name)
