@@ -30,7 +30,7 @@ export const checkAccess = (folder: Folder, model: Model, report: Report): void 
 }
 
 /** Who reaches each view and part, by @allow alone; parts by every field that shows them. */
-export const readersOf = (model: Model): ReadonlyMap<string, readonly string[]> => {
+const readersOf = (model: Model): ReadonlyMap<string, readonly string[]> => {
   const readers = new Map<string, readonly string[]>()
   const reach = (type: View | Part, arriving: readonly string[]): void => {
     const known = readers.get(type.name) ?? []

@@ -4,6 +4,7 @@
  * and, where that is plain, what kind of value it is.
  */
 import { functions, operators, types } from './expression-catalog.ts'
+import { items, strings, type Tree, treeAt, trees } from './expression-tree.ts'
 import { instead, sentence } from './fault.ts'
 
 export type ValueKind = 'boolean' | 'number' | 'text'
@@ -25,7 +26,6 @@ export type ExpressionSite = {
   readonly fault: (offset: number, problem: string, remedy: string) => undefined
 }
 
-export type Tree = { readonly [name: string]: unknown }
 /** Locations are bytes into the parsed text. */
 export type Walk = {
   readonly site: ExpressionSite
@@ -42,16 +42,6 @@ export type Walk = {
 /** `nullable`: why it may be null. `kind`: what it is, where that is plain. */
 export type Seen = { readonly nullable?: string | undefined; readonly kind?: ValueKind | undefined }
 
-const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value)
-export const trees = (value: unknown): readonly Tree[] =>
-  Array.isArray(value) ? value.filter(isTree) : isTree(value) ? [value] : []
-export const treeAt = (tree: Tree | undefined, ...path: readonly string[]): Tree | undefined =>
-  path.reduce<Tree | undefined>((node, key) => (isTree(node?.[key]) ? node[key] : undefined), tree)
-const strings = (value: unknown): readonly string[] =>
-  trees(value).map((item) => {
-    const text = treeAt(item, 'String')?.sval
-    return typeof text === 'string' ? text : '*'
-  })
 const byteOf = (node: Tree): number => (typeof node.location === 'number' ? node.location : 0)
 const unqualified = (names: readonly string[]): string => names.filter((name) => name !== 'pg_catalog').join('.')
 
@@ -63,10 +53,7 @@ export const refuse = (walk: Walk, byte: number, problem: string, remedy: string
 
 /** A node's children, lists opened. */
 const visitAll = (walk: Walk, ...children: readonly unknown[]): readonly Seen[] =>
-  children
-    .flatMap(trees)
-    .flatMap((child) => ('List' in child ? trees(treeAt(child, 'List')?.items) : [child]))
-    .map((child) => visit(walk, child))
+  children.flatMap(items).map((child) => visit(walk, child))
 
 const anyNull = (seen: readonly Seen[]): string | undefined =>
   seen.find(({ nullable }) => nullable !== undefined)?.nullable
@@ -75,7 +62,7 @@ const common = (seen: readonly Seen[]): ValueKind | undefined =>
 
 export const visit = (walk: Walk, tree: Tree): Seen => {
   const [name = '', inner] = Object.entries(tree)[0] ?? []
-  const node = isTree(inner) ? inner : {}
+  const node = trees(inner)[0] ?? {}
   switch (name) {
     case 'A_Const':
       return visitConstant(walk, node)
@@ -217,9 +204,7 @@ const visitOperation = (walk: Walk, node: Tree): Seen => {
 
 /** Text compared with an enum must be one of its values: Postgres stores plain text and would never complain. */
 const checkEnum = (walk: Walk, node: Tree): void => {
-  const sides = [node.lexpr, node.rexpr].map((side) =>
-    trees(side).flatMap((child) => ('List' in child ? trees(treeAt(child, 'List')?.items) : [child])),
-  )
+  const sides = [node.lexpr, node.rexpr].map(items)
   for (const [index, side] of sides.entries()) {
     const [name] = strings(treeAt(side[0], 'ColumnRef')?.fields)
     const found = [...walk.site.inputs].find(([known]) => known.toLowerCase() === name?.toLowerCase())

@@ -3,7 +3,8 @@
  * known and lineage follows them.
  */
 import { parseSync } from 'libpg-query'
-import { type ExpressionSite, refuse, type Tree, treeAt, trees, visit, type Walk } from './expression-walk.ts'
+import { type Tree, treeAt, trees } from './expression-tree.ts'
+import { type ExpressionSite, refuse, visit, type Walk } from './expression-walk.ts'
 
 /** `inputs`: fields it reads, by their declared names. `nullable`: why the value may be null; absent: it can't. */
 export type Expression = { readonly inputs: readonly string[]; readonly nullable?: string }

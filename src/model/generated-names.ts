@@ -1,10 +1,10 @@
 /** The GraphQL names that come of a view's name. */
 
 /** `CustomerOverview` → `customerOverview`. */
-export const oneName = (view: string): string => view.charAt(0).toLowerCase() + view.slice(1)
+const oneName = (view: string): string => view.charAt(0).toLowerCase() + view.slice(1)
 
 /** English in its simple form: `categories`, `boxes`, `customerOverviews`. */
-export const manyName = (view: string): string =>
+const manyName = (view: string): string =>
   oneName(view)
     .replace(/([^aeiou])y$/, '$1ie')
     .replace(/(s|x|z|ch|sh)$/, '$1e')

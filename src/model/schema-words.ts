@@ -81,7 +81,7 @@ const enumNames = (folder: Folder, name: string): readonly string[] => {
 }
 
 /** Kinds with a documented masked form: the language's, CONFIDENTIAL apart. */
-export const maskedKinds: readonly string[] = [
+const maskedKinds: readonly string[] = [
   'EMAIL',
   'PHONE',
   'NAME',

@@ -93,7 +93,7 @@ const readJoinCondition = (scope: Scope, site: WhereSite, name: string, value: C
 type Compared = { readonly type: ValueType; readonly list: boolean }
 
 /** The operators that a field's type has; none at all for what is opaque. */
-export const operatorsOf = ({ type, list }: Compared): readonly CompareOp[] => {
+const operatorsOf = ({ type, list }: Compared): readonly CompareOp[] => {
   if (list) return ['has', 'isNull']
   if (type.kind === 'enum') return ['eq', 'ne', 'in', 'notIn', 'isNull']
   switch (type.scalar) {

@@ -1,6 +1,6 @@
 /** Small schema folders for tests of the model. */
 import type { Loaded } from '../../src/model/load.ts'
-import type { Model } from '../../src/model/model.ts'
+import type { Field, Model } from '../../src/model/model.ts'
 
 /** A valid folder without tenants that test cases add to. */
 export const base = `
@@ -58,3 +58,11 @@ export const modelOf = (loaded: Loaded): Model => {
 
 /** `sdl`: the faulty text, `‸` standing just before the place that the fault names. `says`: a part of the problem or remedy. */
 export type FaultCase = { readonly rule: string; readonly sdl: string; readonly says: string; readonly alone?: boolean }
+
+/** The field at a coordinate, `View.field`. */
+export const fieldOf = (model: Model, coordinate: string): Field => {
+  const [type = '', name] = coordinate.split('.')
+  const field = (model.views.get(type) ?? model.parts.get(type))?.fields.find((known) => known.name === name)
+  if (field === undefined) throw new Error(`no ${coordinate}`)
+  return field
+}
