@@ -48,30 +48,36 @@ export type Log = ReadonlyMap<string, readonly LogRecord[]>
 export const partitionId = ({ topic, partition }: Pick<LogRecord, 'topic' | 'partition'>): string =>
   `${topic}/${partition}`
 
-/** Partition → records in offset order. A key stays on its partition; offsets have gaps, as compaction and control records leave. */
-export const makeLog = (draw: Draw, history: History, partitions: number): Log => {
-  const lanes = new Map<string, ReturnType<typeof debeziumRecords>[number][]>()
-  for (const write of history.writes)
-    for (const record of debeziumRecords(write, partitions)) {
-      const lane = lanes.get(partitionId(record)) ?? []
-      lane.push(record)
-      lanes.set(partitionId(record), lane)
-    }
-  return new Map([...lanes].map(([id, lane]) => [id, withOffsets(draw, disturb(draw, lane))]))
-}
+export type Sent = Omit<LogRecord, 'offset'>
+
+export const makeLog = (draw: Draw, history: History, partitions: number): Log =>
+  logOf(
+    draw,
+    history.writes.flatMap((write) => debeziumRecords(write, partitions)),
+  )
+
+/**
+ * Partition → records in offset order. A key stays on its partition; offsets have gaps, as compaction and control records leave.
+ * `ordered`: records whose meaning is their place in the log, so that nothing overtakes them and they overtake nothing.
+ */
+export const logOf = (draw: Draw, records: readonly Sent[], ordered: (record: Sent) => boolean = () => false): Log =>
+  new Map(
+    [...Map.groupBy(records, partitionId)].map(([id, lane]) => [id, withOffsets(draw, disturb(draw, lane, ordered))]),
+  )
 
 /** Repeats records and stretches of them, and lets newer ones overtake older ones. Every record stays at least once. */
-const disturb = <T>(draw: Draw, lane: readonly T[]): readonly T[] => {
-  const out: T[] = []
+const disturb = (draw: Draw, lane: readonly Sent[], ordered: (record: Sent) => boolean): readonly Sent[] => {
+  const out: Sent[] = []
   for (const record of lane) {
-    if (out.length > 0 && draw.oneIn(12)) out.splice(out.length - 1 - draw.below(Math.min(3, out.length)), 0, record)
-    else out.push(record)
+    const passed = out.length > 0 && draw.oneIn(12) ? 1 + draw.below(Math.min(3, out.length)) : 0
+    if ([record, ...out.slice(out.length - passed)].some(ordered)) out.push(record)
+    else out.splice(out.length - passed, 0, record)
     if (draw.oneIn(15)) out.push(...out.slice(-1 - draw.below(4)))
   }
   return out
 }
 
-const withOffsets = (draw: Draw, lane: readonly Omit<LogRecord, 'offset'>[]): readonly LogRecord[] => {
+const withOffsets = (draw: Draw, lane: readonly Sent[]): readonly LogRecord[] => {
   let offset = BigInt(draw.below(3))
   return lane.map((record) => {
     const placed = { ...record, offset }

@@ -15,7 +15,7 @@ export type SourceWrite = {
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
 /** Longs stand in the text as bare numbers of any size, which JSON.stringify can't write. */
-const bare = (text: string): string => text.replace(/"#long:(-?\d+)"/g, '$1')
+export const bare = (text: string): string => text.replace(/"#long:(-?\d+)"/g, '$1')
 
 const cellJson = (column: Column, value: CellValue): Json => {
   if (value === null) return null
@@ -24,7 +24,8 @@ const cellJson = (column: Column, value: CellValue): Json => {
   return value as Json
 }
 
-const rowJson = (entity: Entity, row: Row): Json =>
+/** By the source's names. */
+export const rowJson = (entity: Entity, row: Row): Json =>
   Object.fromEntries(
     entity.columns.filter((c) => c.name in row).map((c) => [c.path.at(-1)!, cellJson(c, row[c.name] ?? null)]),
   )
@@ -58,10 +59,9 @@ export const debeziumRecords = (write: SourceWrite, partitions: number): readonl
     op,
     ts_ms: `#long:${us / 1000n + 5n}`,
   }
-  const partition = createHash('sha256').update(keyText).digest().readUInt32BE(0) % partitions
   const record = {
     topic: entity.source.topic,
-    partition,
+    partition: partitionOf(keyText, partitions),
     timestamp: Number(us / 1000n) + 10,
     key: Buffer.from(keyText),
     value: Buffer.from(bare(JSON.stringify(value))),
@@ -69,6 +69,10 @@ export const debeziumRecords = (write: SourceWrite, partitions: number): readonl
   }
   return op === 'd' ? [record, { ...record, value: null }] : [record]
 }
+
+/** As a producer spreads keys. */
+export const partitionOf = (key: string, partitions: number): number =>
+  createHash('sha256').update(key).digest().readUInt32BE(0) % partitions
 
 const blank = (entity: Entity): Record<string, Json> =>
   Object.fromEntries(entity.columns.map((c) => [c.path.at(-1)!, null]))

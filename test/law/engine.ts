@@ -34,7 +34,7 @@ export const withDatabase = async (
 }
 
 /** Partitions start at offset 0, whatever the log's first record. */
-const startPositions = async (sql: Sql, log: Log): Promise<void> => {
+export const startPositions = async (sql: Sql, log: Log): Promise<void> => {
   for (const [record] of log.values())
     await sql`insert into forebay.positions (topic, partition, next_offset) values (${record!.topic}, ${record!.partition}, 0)`
 }

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 
 const times = Number(process.env.FOREBAY_LAW_RUNS ?? 1)
-const seed = Number(process.env.FOREBAY_LAW_SEED ?? Date.now() % 0x7fffffff)
+export const seed = Number(process.env.FOREBAY_LAW_SEED ?? Date.now() % 0x7fffffff)
 
 /** The seed is printed, and stands in the message of a failure with the path to it. */
 export const check = async <T extends [unknown, ...unknown[]]>(
