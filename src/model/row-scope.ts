@@ -130,7 +130,7 @@ export const matchSql = (parent: RowScope, row: RowScope, join: Join): string[] 
 }
 
 /** One side takes its tenant over this very join. */
-const tenantImplied = (parent: Entity, child: Entity, join: Join): boolean => {
+export const tenantImplied = (parent: Entity, child: Entity, join: Join): boolean => {
   if (parent.tenant.kind === 'JOIN' && parent.tenant.join === join.name) return true
   if (child.tenant.kind !== 'JOIN') return false
   const back = joinOf(child, child.tenant.join)
