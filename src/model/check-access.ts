@@ -42,7 +42,7 @@ const readersOf = (model: Model): ReadonlyMap<string, readonly string[]> => {
       if (part !== undefined)
         reach(
           part,
-          added.filter((role) => allows(field.allow, role)),
+          added.filter((role) => allows(field.allow, role) && formOfValue(model, field, role) !== 'hidden'),
         )
     }
   }

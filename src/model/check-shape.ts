@@ -45,6 +45,7 @@ export const checkShape = (folder: Folder, report: Report): void => {
       report(used, `${name} implements ${used.name.value}`, 'Remove it: entities, views and parts have no interfaces.')
     for (const directive of directives) checkLater(directive, report)
     if (kind === undefined) continue
+    if (declaration.fields.length === 0) report(node.name, `${name} has no fields`, 'Give it one, or remove it.')
     for (const directive of directives)
       if (!kinds.includes(directive.name.value as Kind) && !onType[kind].includes(directive.name.value))
         misplaced(folder, directive, name, kind, onType, report)

@@ -174,13 +174,15 @@ const reportSyntax = (error: GraphQLError, report: Report, words: Words): void =
   const [, directive] = /^Unknown directive "@(\w+)"/.exec(problem) ?? []
   if (type !== undefined && words.unread.has(type)) return
   const remedy =
-    type !== undefined
-      ? instead(type, words.types)
-      : directive !== undefined
-        ? instead(directive, words.directives).replace(/^Write /, 'Write @')
-        : hint !== undefined
-          ? `Write ${hint.replace(/\?$/, '').replaceAll('"', '')}.`
-          : (remedies.find(([pattern]) => pattern.test(problem))?.[1] ?? 'forebay.graphql says what may stand here.')
+    nodes.length < (error.nodes ?? []).length
+      ? 'Choose another name: the language itself has this one.'
+      : type !== undefined
+        ? instead(type, words.types)
+        : directive !== undefined
+          ? instead(directive, words.directives).replace(/^Write /, 'Write @')
+          : hint !== undefined
+            ? `Write ${hint.replace(/\?$/, '').replaceAll('"', '')}.`
+            : (remedies.find(([pattern]) => pattern.test(problem))?.[1] ?? 'forebay.graphql says what may stand here.')
   report(place, problem.replace(/\.$/, ''), remedy)
 }
 

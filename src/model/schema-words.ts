@@ -9,7 +9,12 @@ import { optional, type SourceWords, sourceWords } from './source.ts'
 export const readEnums = (folder: Folder, report: Report): ReadonlyMap<string, EnumType> =>
   new Map([...folder.enums.values()].map((declaration) => [declaration.name, readEnum(folder, declaration, report)]))
 
-const readEnum = (folder: Folder, { name, description, values }: EnumDeclaration, report: Report): EnumType => {
+const readEnum = (
+  folder: Folder,
+  { name, node: declared, description, values }: EnumDeclaration,
+  report: Report,
+): EnumType => {
+  if (values.length === 0) report(declared.name, `${name} has no values`, 'Give it one, or remove it.')
   const texts = new Map<string, string>()
   let other: string | undefined
   for (const node of values) {

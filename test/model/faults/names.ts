@@ -94,4 +94,20 @@ export const nameFaults: readonly FaultCase[] = [
     sdl: 'type Thing @entity(domain: "shop" key: "id", source: { topic: "t" }) {\n  id: ID!‸!\n}',
     says: 'Syntax Error',
   },
+  {
+    rule: 'a type named like one of the language is refused',
+    sdl: entity('‸Event', 'x: Int'),
+    says: 'the language itself has this one',
+  },
+  {
+    rule: 'a role of the language declared again is refused',
+    sdl: 'extend enum Role { ‸ADMIN }',
+    says: 'the language itself has this one',
+  },
+  {
+    rule: 'a view without fields is refused',
+    sdl: 'type ‸V @view(of: "Customer") @allow(roles: [AGENT])',
+    says: 'no fields',
+  },
+  { rule: 'an enum without values is refused', sdl: 'enum ‸Empty', says: 'no values' },
 ]
