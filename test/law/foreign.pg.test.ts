@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { formatFault, loadSchema } from '../../src/model/load.ts'
 import type { Model } from '../../src/model/model.ts'
+import { columnName, entityTable, ident } from '../../src/model/names.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { type Asked, startDesk } from '../support/desk.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
@@ -59,6 +60,20 @@ describe.each([northwind, github])('$name', (foreign) => {
   test('law 1 every view equals its own query and the oracle, after updates, deletes, duplicates and disorder', async () => {
     await expectViewsEqualQuery(world.database.sql, world.model, world.rows)
     for (const view of world.model.views.keys()) expect(expected(world, view).length, view).toBeGreaterThan(0)
+  })
+
+  test('every entity table holds the keys that its source holds, those within other records included', async () => {
+    for (const entity of world.model.entities.values()) {
+      const key = entity.key.map((name) => ident(columnName(name)))
+      const found = await world.database.sql.unsafe<{ key: string }[]>(
+        `select jsonb_build_array(${key.map((name) => `${name}::text`).join(', ')})::text as key from ${entityTable(entity)} where not _deleted`,
+      )
+      const wanted = [...world.rows.get(entity.name)!.values()].map((row) =>
+        entity.key.map((name) => String(row[name])),
+      )
+      const sorted = (keys: readonly (readonly string[])[]) => keys.map((one) => JSON.stringify(one)).sort()
+      expect(sorted(found.map((row) => JSON.parse(row.key) as string[])), entity.name).toEqual(sorted(wanted))
+    }
   })
 
   if (foreign === northwind) {

@@ -233,6 +233,51 @@ describe('C6 one maintainer owns a view key', () => {
   })
 })
 
+describe('the fence', () => {
+  const POSITIONS = `
+    create table position (partition int primary key, next_offset int);
+    insert into position values (0, 0);
+    create table child (id text, root text)`
+
+  test('a position that is written without comparing it lets a consumer that lost its partition apply a batch twice', async () => {
+    const { sql, begin } = await naive(POSITIONS)
+    const applyBatch = async (session: Awaited<ReturnType<typeof begin>>) => {
+      await session`insert into child values ('c', 'k')`
+      await session`update position set next_offset = 1 where partition = 0`
+      await session.commit()
+    }
+    const [former, present] = [await begin(), await begin()]
+    await applyBatch(former)
+    await applyBatch(present)
+    expect(await sql`select count(*)::int as n from child`).toEqual([{ n: 2 }])
+  })
+
+  test('the engine applies one of two equal batches, and nothing of the other', async () => {
+    const s = await stage()
+    await s.apply(0, customer('k', 1))
+    const batch = s.stretch(0, [order('c1', 'k', 1), brake('a', 2)])
+    const held = await holdBrake(s, 'a')
+    const former = s.applier.apply([batch])
+    await untilBlocked(s.database.sql, 1)
+    const present = s.applier.apply([{ ...batch, items: s.stretch(0, [order('c2', 'k', 1), brake('b', 2)]).items }])
+    await untilBlocked(s.database.sql, 2)
+    await held.release()
+    expect([(await former).kind, (await present).kind]).toEqual(['applied', 'lost'])
+    await s.drain()
+    expect(await s.read('CustomerOrders', 'k')).toMatchObject({ ids: ['c1'] })
+  })
+
+  test('the engine applies nothing of a batch that does not begin where its partition is', async () => {
+    const s = await stage()
+    await s.apply(0, customer('k', 1))
+    const batch = s.stretch(0, [order('c1', 'k', 1)])
+    expect(await s.applier.apply([{ ...batch, from: 0n }])).toMatchObject({ kind: 'lost' })
+    expect(await s.applier.apply([{ ...batch, from: 5n, to: 6n }])).toMatchObject({ kind: 'lost' })
+    await s.drain()
+    expect(await s.read('CustomerOrders', 'k')).toMatchObject({ orders: 0 })
+  })
+})
+
 const tableOf = (s: Stage): string =>
   s.catalog.generations.find(({ table }) => table.view === 'CustomerOrders')!.table.table
 type Worker = ReturnType<Stage['maintainer']>

@@ -1,4 +1,5 @@
 /** The rules of maintenance and order that are not about interleavings: each as the schedule or the data that its alternative gets wrong. */
+import { glob, readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Change } from '../../src/ingest/change.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
@@ -60,6 +61,21 @@ test('C3 a root that is deleted and comes back has what changed meanwhile in its
   expect(await overview('c')).toMatchObject({ orders: 2, spent: '26', ids: ['o2', 'o3'] })
 })
 
+test('C7 the rows of entities are written in one place', async () => {
+  const files = await Array.fromAsync(glob('src/**/*.ts'))
+  const writers: string[] = []
+  for (const file of files) {
+    const text = await readFile(file, 'utf8')
+    // The table's name is only ever had from entityTable, directly or by a name of the same file.
+    if (
+      text.includes('entityTable(') &&
+      /(insert into|update|delete from|truncate|merge into) \$\{(table|entityTable)/.test(text)
+    )
+      writers.push(file)
+  }
+  expect(writers).toEqual(['src/ingest/apply/entity-statement.ts'])
+})
+
 describe('C8 generations', () => {
   const changed = SHOP.replace('spent: Long! @sum(of: "orders.total")', 'most: Int @max(of: "orders.total")')
 
@@ -102,6 +118,26 @@ describe('C8 generations', () => {
 
 test('an entity that no view reads is applied like any other', async () => {
   expect(await s.apply(0, brake('a', 1))).toMatchObject({ kind: 'applied', rows: 1, logged: 0 })
+})
+
+test('a decimal key is one key, however it is written', async () => {
+  const rates = await openStage(`
+    extend enum Role { READER }
+    extend schema @domain(name: "shop", owner: "law")
+    type Rate @entity(domain: "shop", key: "id", source: { topic: "rates" }) { id: Decimal! name: String! uses: [Use!]! @join(to: "rateId") }
+    type Use @entity(domain: "shop", key: "id", source: { topic: "uses" }) { id: ID! rateId: Decimal! n: Int! }
+    type RateUse @view(of: "Rate") @allow(roles: [READER]) { id: Decimal! n: Long! @sum(of: "uses.n") }`)
+  try {
+    await rates.apply(
+      0,
+      change('Rate', { id: '1.50', name: 'a' }, 1),
+      change('Use', { id: 'u', rateId: '1.5', n: 3 }, 1),
+    )
+    await rates.drain()
+    expect(await rates.read('RateUse', '1.5')).toMatchObject({ n: '3' })
+  } finally {
+    await rates.close()
+  }
 })
 
 test('C9 a row that joins across tenants is left out', async () => {

@@ -1,6 +1,6 @@
 /** A small shop on the real engine, and the means to stop its writers at a chosen point: rows and keys that somebody holds. */
 import type { ApplyResult } from '../../src/ingest/apply/apply.ts'
-import type { Item } from '../../src/ingest/apply/stretch.ts'
+import type { Item, Stretch } from '../../src/ingest/apply/stretch.ts'
 import type { CellValue, Change } from '../../src/ingest/change.ts'
 import type { Catalog } from '../../src/ingest/generations.ts'
 import { type Maintainer, startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
@@ -65,6 +65,8 @@ export const line = (id: string, orderId: string, version: number, units = 1): C
 export const brake = (id: string, version: number): Change => change('Brake', { id }, version)
 
 export type Stage = Engine & {
+  /** These changes as a partition's next batch. */
+  stretch(partition: number, changes: readonly Change[]): Stretch
   /** Applies as the owner of one partition of a topic of its own; each partition is another writer. */
   apply(partition: number, ...changes: readonly Change[]): Promise<ApplyResult>
   maintainer(
@@ -93,22 +95,26 @@ export const openStage = async (text = SHOP): Promise<Stage> => {
     pools.push(sql)
     return { sql, maintainer: startMaintainer({ sql, catalog: known, published, auto: false }) }
   }
+  const stretch: Stage['stretch'] = (partition, changes) => {
+    const from = next.get(partition) ?? 0n
+    const items = changes.map((change, i): Item => {
+      const position = { topic: 'log', partition, offset: from + BigInt(i) }
+      const record = { ...position, timestamp: 0, key: null, value: null, headers: {} }
+      return { record, changes: [{ ...change, position }], sets: [], bad: [] }
+    })
+    return { topic: 'log', partition, from, to: from + BigInt(changes.length), items }
+  }
   let drainer: ReturnType<Stage['maintainer']> | undefined
   return {
     ...engine,
     maintainer,
+    stretch,
     async apply(partition, ...changes) {
-      const from = next.get(partition) ?? 0n
-      const to = from + BigInt(changes.length)
-      next.set(partition, to)
-      if (from === 0n)
+      if (!next.has(partition))
         await database.sql`insert into forebay.positions (topic, partition, next_offset) values ('log', ${partition}, 0)`
-      const items = changes.map((change, i): Item => {
-        const position = { topic: 'log', partition, offset: from + BigInt(i) }
-        const record = { ...position, timestamp: 0, key: null, value: null, headers: {} }
-        return { record, changes: [{ ...change, position }], sets: [], bad: [] }
-      })
-      return engine.applier.apply([{ topic: 'log', partition, from, to, items }])
+      const batch = stretch(partition, changes)
+      next.set(partition, batch.to)
+      return engine.applier.apply([batch])
     },
     async drain(budget) {
       drainer ??= maintainer()
