@@ -139,27 +139,31 @@ const loggedSql = (paths: readonly LoggedPath[]): string => {
 }
 
 /** The changes as the statement's $1. */
-export const rowsJson = (entity: Entity, changes: readonly Change[]): string =>
-  JSON.stringify(
-    changes.map((change) => {
-      const row: Record<string, unknown> = {}
-      for (const column of entity.columns) {
-        const value = change.op === 'delete' && !entity.key.includes(column.name) ? undefined : change.row[column.name]
-        if (value === undefined || value === null) continue
-        row[columnName(column.name)] = typeof value === 'object' && 'json' in value ? value.json : value
-      }
-      const { version } = change
-      const ordered = version.kind === 'ordered'
-      row._deleted = change.op === 'delete'
-      row._epoch = version.epoch
-      row._version = ordered ? String(version.major) : '-1'
-      row._tie = ordered ? String(version.minor) : '0'
-      row._event_time = change.eventTime
-      row._partition = change.position.partition
-      row._offset = String(change.position.offset)
-      if (change.absent.length) row._absent = change.absent.map(columnName)
-      if (change.raw) row._raw = change.raw
-      row._ordered = change.live
-      return row
-    }),
-  )
+export const rowsJson = (entity: Entity, changes: readonly Change[]): string => {
+  const columns = entity.columns.map(({ name }) => ({ name, column: columnName(name), key: entity.key.includes(name) }))
+  return JSON.stringify(changes.map((change) => rowOf(columns, change)))
+}
+
+type InputColumn = { readonly name: string; readonly column: string; readonly key: boolean }
+
+const rowOf = (columns: readonly InputColumn[], change: Change): Record<string, unknown> => {
+  const row: Record<string, unknown> = {}
+  for (const { name, column, key } of columns) {
+    const value = change.op === 'delete' && !key ? undefined : change.row[name]
+    if (value === undefined || value === null) continue
+    row[column] = typeof value === 'object' && 'json' in value ? value.json : value
+  }
+  const { version } = change
+  const ordered = version.kind === 'ordered'
+  row._deleted = change.op === 'delete'
+  row._epoch = version.epoch
+  row._version = ordered ? String(version.major) : '-1'
+  row._tie = ordered ? String(version.minor) : '0'
+  row._event_time = change.eventTime
+  row._partition = change.position.partition
+  row._offset = String(change.position.offset)
+  if (change.absent.length) row._absent = change.absent.map(columnName)
+  if (change.raw) row._raw = change.raw
+  row._ordered = change.live
+  return row
+}
