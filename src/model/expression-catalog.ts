@@ -1,11 +1,11 @@
 /** What @expr may use of Postgres: immutable, or stable only for settings that every session of the engine fixes. */
 
-/** `strict`: null only for a null argument. */
+/** `strict`: null only for a null argument. `null-skipping`: never null. */
 export type FunctionKind = 'strict' | 'null-skipping' | 'may-be-null' | 'aggregate' | 'volatile'
 
 const kinds: Readonly<Record<FunctionKind, string>> = {
   strict: `abs ceil ceiling floor round trunc sign mod power sqrt cbrt exp ln log log10 div gcd lcm width_bucket
-    degrees radians pi sin cos tan cot asin acos atan atan2 sinh cosh tanh factorial scale min_scale trim_scale
+    degrees radians pi sin cos tan cot asin acos atan atan2 sinh cosh tanh factorial trim_scale
     lower upper initcap length char_length character_length octet_length bit_length btrim ltrim rtrim lpad rpad left right
     substr replace repeat reverse position strpos translate split_part starts_with overlay ascii chr md5 sha256 encode decode
     to_hex regexp_replace regexp_count regexp_like casefold normalize unistr quote_ident quote_literal
@@ -15,7 +15,7 @@ const kinds: Readonly<Record<FunctionKind, string>> = {
     jsonb_array_length jsonb_typeof`,
   'null-skipping': 'concat concat_ws num_nulls num_nonnulls format jsonb_build_object jsonb_build_array',
   'may-be-null': `substring regexp_substr regexp_match array_length array_position array_upper array_lower string_to_array
-    jsonb_extract_path jsonb_extract_path_text array_ndims`,
+    jsonb_extract_path jsonb_extract_path_text array_ndims scale min_scale`,
   aggregate: `count sum avg min max array_agg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg bool_and bool_or every
     bit_and bit_or stddev stddev_pop stddev_samp variance var_pop var_samp corr mode percentile_cont percentile_disc
     row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value grouping any_value`,
