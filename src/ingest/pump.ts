@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../platform/log.ts'
 import { counter, gauge } from '../platform/metrics.ts'
-import { codeOf, isDataError, type Sql } from '../platform/postgres.ts'
+import { codeOf, type Sql } from '../platform/postgres.ts'
 import { type Applied, type Applier, Moved } from './apply/apply.ts'
 import { condemn, halve, type Item, itemOf, recordCount, type Stretch } from './apply/stretch.ts'
 import type { LogRecord } from './change.ts'
@@ -33,6 +33,9 @@ const skippedTotal = counter({
 })
 const quarantinedTotal = counter({ name: 'forebay_records_quarantined_total', help: 'Records put into quarantine.' })
 const waiting = gauge({ name: 'forebay_records_waiting', help: 'Records decoded and not yet applied.' })
+
+/** Data exception, constraint, limit. A statement that does not fit the tables (42) is no record's fault: it stops everything. */
+const recordAtFault = (error: unknown): boolean => /^(22|23|54)/.test(codeOf(error))
 
 type Waiting = { readonly stretch: Stretch; readonly bytes: number }
 const sizeOf = (waiting: readonly Waiting[]): { records: number; bytes: number } => ({
@@ -126,7 +129,7 @@ export const startPump = (options: {
     } catch (error) {
       if (error instanceof Moved)
         return apply(condemn(stretches, error.positions, 'its key belongs to another tenant already'))
-      if (!isDataError(error)) throw error
+      if (!recordAtFault(error)) throw error
       const [only] = stretches.flatMap(({ items }) => items)
       if (recordCount(stretches) === 1 && only) {
         if (only.bad.length) throw error
@@ -146,11 +149,13 @@ export const startPump = (options: {
       return records <= batchCap && bytes <= batchBytes
     }
     while (buffer[0] && (taking.length === 0 || fits(buffer[0]))) {
-      taking.push(buffer[0])
-      const next = buffer.shift()!.stretch
+      const next = buffer[0].stretch
       const at = batch.findIndex((stretch) => stretch.topic === next.topic && stretch.partition === next.partition)
       const before = batch[at]
-      // The fence moves each partition once: stretches that follow one another are one.
+      // What doesn't follow on is left from before a rewind: alone it meets the fence, joined to another it would hide a gap.
+      if (before && before.to !== next.from) break
+      taking.push(buffer[0])
+      buffer.shift()
       if (before) batch[at] = { ...before, to: next.to, items: [...before.items, ...next.items] }
       else batch.push(next)
     }
