@@ -6,10 +6,10 @@ import type { Fields } from './project.ts'
 import type { Status } from './status.ts'
 import type { Verdict } from './verdict.ts'
 
-/** One row as its reader may see it. `key`: its values as text, in the order of ViewTable.key. `asOf`: milliseconds; null: no bound. */
+/** One row as its reader may see it. `key`: the JSON of its values' texts, in the order of ViewTable.key. `asOf`: milliseconds; null: no bound. */
 export type ViewRow = {
   readonly view: string
-  readonly key: readonly (string | null)[]
+  readonly key: string
   readonly fields: Fields
   readonly incomplete: boolean
   readonly asOf: number | null

@@ -1,6 +1,6 @@
-/** A row's id across all views: the view and its key. Keys are no secrets (PII in them is refused); tenancy applies when it is read. */
-export const globalId = (view: string, key: readonly (string | null)[]): string =>
-  Buffer.from(JSON.stringify([view, ...key])).toString('base64url')
+/** A row's id across all views: the view and its key, a JSON array of texts. Keys are no secrets (PII in them is refused); tenancy applies when it is read. */
+export const globalId = ({ view, key }: { readonly view: string; readonly key: string }): string =>
+  Buffer.from(JSON.stringify([view, ...(JSON.parse(key) as unknown[])])).toString('base64url')
 
 /** The view and key, or undefined for what isn't an id. */
 export const readGlobalId = (

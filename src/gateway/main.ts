@@ -83,7 +83,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const shared = sharedTypes(model)
   const full = graphqlSchema(model, tables, shared, fullVerdict(model))
   const roots = rootsOf(model)
-  const verdictOf = createVerdicts(model)
+  const verdicts = createVerdicts(model)
+  const byIdentity = new WeakMap<Identity, Verdict>()
+  const verdictOf = (identity: Identity): Verdict => {
+    const verdict = byIdentity.get(identity) ?? verdicts(identity.roles, identity.scopes)
+    byIdentity.set(identity, verdict)
+    return verdict
+  }
   const roleSchemas = new LRUCache<string, GraphQLSchema>({ max: 200 })
   const roleSchema = (verdict: Verdict): GraphQLSchema => {
     const known = roleSchemas.get(verdict.key)
@@ -124,7 +130,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     return {
       identity,
       requestId,
-      verdict: verdictOf(identity.roles, identity.scopes),
+      verdict: verdictOf(identity),
       freshness,
       older: (view, asOf) => known.set(view, asFarAs(freshness(view), asOf, clock.upper())),
       touched: new Set(),

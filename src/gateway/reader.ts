@@ -63,7 +63,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       project(fields, row.classes, tenant ?? '')
       return {
         view: view.name,
-        key: JSON.parse(row.key) as (string | null)[],
+        key: row.key,
         fields,
         incomplete: row.incomplete,
         asOf: at,

@@ -162,7 +162,7 @@ const viewType = (
         const token = classShapes.some((one) => one.get(field.name)?.form === 'tokenized')
         return fieldConfig(field, outputType(shared, field, parts, { optional, token }), (row: ViewRow) => row.fields)
       }),
-      _id: { type: new GraphQLNonNull(GraphQLID), resolve: (row) => globalId(row.view, row.key) },
+      _id: { type: new GraphQLNonNull(GraphQLID), resolve: (row) => globalId(row) },
       _freshness: {
         type: new GraphQLNonNull(rowFreshnessType),
         resolve: (row, _, context): RowFreshness => {

@@ -73,8 +73,7 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
     stopOnTerminationSignals: false,
     persistedQueries: false,
     parseOptions: { maxTokens: limits.tokens },
-    // Each makes a browser ask first; with a bearer token one is always there.
-    csrfPrevention: { requestHeaders: ['authorization', 'apollo-require-preflight', 'x-apollo-operation-name'] },
+    csrfPrevention: { requestHeaders: asksFirst },
     logger: {
       debug: () => {},
       info: () => {},
@@ -109,7 +108,8 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
   return {
     run: async (request, context) => {
       const headers = new HeaderMap()
-      for (const [name, value] of Object.entries(request.headers)) {
+      for (const name of heeded) {
+        const value = request.headers[name]
         if (value !== undefined) headers.set(name, typeof value === 'string' ? value : value.join(', '))
       }
       return await server.executeHTTPGraphQLRequest({
@@ -120,6 +120,11 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
     stop: () => server.stop(),
   }
 }
+
+/** A browser must ask first before it sends one of these from another site; with a bearer token one is always there. */
+const asksFirst = ['authorization', 'apollo-require-preflight', 'x-apollo-operation-name']
+/** All that Apollo Server looks at. */
+const heeded = ['accept', 'content-type', ...asksFirst]
 
 /** In plain application/json a well-formed request is answered with 200, whatever its document says (GraphQL over HTTP). */
 const contentCodes = new Set<unknown>(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'])
