@@ -12,15 +12,9 @@ import { compareVersions, keyText } from './fold.ts'
 /** The changes that the newest record of each parent means: its elements, and a delete for every row that is no longer one. */
 export const resolveSets = async (tx: Tx, model: Model, sets: readonly ReplaceSet[]): Promise<Change[]> => {
   const newest = new Map<string, ReplaceSet>()
-  for (const set of sets) {
-    const name = JSON.stringify([set.entity, set.parent])
-    const known = newest.get(name)
-    if (!known || isLater(set, known)) newest.set(name, set)
-  }
-  if (newest.size === 0) return []
-  const won = await winners(tx, [...newest.values()])
+  for (const layer of layersOf(sets)) for (const set of await winners(tx, layer)) newest.set(nameOf(set), set)
   const changes: Change[] = []
-  for (const [name, group] of Map.groupBy(won, ({ entity }) => entity)) {
+  for (const [name, group] of Map.groupBy(newest.values(), ({ entity }) => entity)) {
     const entity = entityOf(model, name)
     const kept = new Set(group.flatMap(({ rows }) => rows.map((row) => keyText(entity, row))))
     changes.push(...group.flatMap(({ rows }) => rows))
@@ -53,10 +47,32 @@ export const resolveSets = async (tx: Tx, model: Model, sets: readonly ReplaceSe
 const renamed = (parent: ReplaceSet['parent']): Record<string, CellValue> =>
   Object.fromEntries(Object.entries(parent).map(([field, value]) => [columnName(field), value]))
 
-const isLater = (a: ReplaceSet, b: ReplaceSet): boolean =>
-  a.version.kind === 'ordered' && b.version.kind === 'ordered' ? compareVersions(a.version, b.version) > 0 : true
+const nameOf = ({ entity, parent }: ReplaceSet): string => JSON.stringify([entity, parent])
 
-/** The sets that are newer than the one their parent was last filled from; moves the memory on. */
+/** In each at most one set of a parent. One without a version can't be compared, so it and what follows it take further layers. */
+const layersOf = (sets: readonly ReplaceSet[]): readonly ReplaceSet[][] => {
+  const layers: Map<string, ReplaceSet>[] = []
+  const last = new Map<string, number>()
+  for (const set of sets) {
+    const name = nameOf(set)
+    const at = last.get(name)
+    const known = at === undefined ? undefined : layers[at]!.get(name)!
+    if (at !== undefined && known?.version.kind === 'ordered' && set.version.kind === 'ordered') {
+      if (compareVersions(set.version, known.version) > 0) layers[at]!.set(name, set)
+      continue
+    }
+    const layer = at === undefined ? 0 : at + 1
+    layers[layer] ??= new Map()
+    layers[layer].set(name, set)
+    last.set(name, layer)
+  }
+  return layers.map((layer) => [...layer.values()])
+}
+
+/**
+ * The sets that are newer than the one their parent was last filled from; moves the memory on. One without a version is newer than
+ * all that came before it in the log, and leaves the remembered version.
+ */
 const winners = async (tx: Tx, sets: readonly ReplaceSet[]): Promise<ReplaceSet[]> => {
   const rows = sets.map(({ entity, parent, version }, n) => ({
     n,
@@ -71,8 +87,11 @@ const winners = async (tx: Tx, sets: readonly ReplaceSet[]): Promise<ReplaceSet[
     select entity, parent, epoch, version, tie
     from json_to_recordset(${JSON.stringify(rows)}::text::json) as x(entity text, parent text, epoch int, version bigint, tie bigint)
     order by entity, parent
-    on conflict (entity, parent) do update set epoch = excluded.epoch, version = excluded.version, tie = excluded.tie
-    where (d.epoch, d.version, d.tie) < (excluded.epoch, excluded.version, excluded.tie)
+    on conflict (entity, parent) do update set
+      epoch = case when excluded.version = -1 then d.epoch else excluded.epoch end,
+      version = case when excluded.version = -1 then d.version else excluded.version end,
+      tie = case when excluded.version = -1 then d.tie else excluded.tie end
+    where excluded.version = -1 or (d.epoch, d.version, d.tie) < (excluded.epoch, excluded.version, excluded.tie)
     returning d.entity, d.parent`
   const names = new Set(won.map(({ entity, parent }) => `${entity} ${parent}`))
   return rows.filter(({ entity, parent }) => names.has(`${entity} ${parent}`)).map(({ n }) => sets[n]!)
