@@ -1,7 +1,7 @@
 /** What @expr may use of Postgres: immutable, or stable only for settings that every session of the engine fixes. */
 
-/** `strict`: null only for a null argument. `null-skipping`: never null. */
-export type FunctionKind = 'strict' | 'null-skipping' | 'may-be-null' | 'aggregate' | 'volatile'
+/** `strict`: null only for a null argument. `first-strict`: for a null first one. `null-skipping`: never null. */
+export type FunctionKind = 'strict' | 'first-strict' | 'null-skipping' | 'may-be-null' | 'aggregate' | 'volatile'
 
 const kinds: Readonly<Record<FunctionKind, string>> = {
   strict: `abs ceil ceiling floor round trunc sign mod power sqrt cbrt exp ln log log10 div gcd lcm width_bucket
@@ -13,7 +13,8 @@ const kinds: Readonly<Record<FunctionKind, string>> = {
     to_timestamp date_bin isfinite to_char to_number hashtext
     cardinality array_append array_cat array_prepend array_remove array_replace array_to_string
     jsonb_array_length jsonb_typeof`,
-  'null-skipping': 'concat concat_ws num_nulls num_nonnulls format jsonb_build_object jsonb_build_array',
+  'null-skipping': 'concat num_nulls num_nonnulls jsonb_build_object jsonb_build_array',
+  'first-strict': 'concat_ws format',
   'may-be-null': `substring regexp_substr regexp_match array_length array_position array_upper array_lower string_to_array
     jsonb_extract_path jsonb_extract_path_text array_ndims scale min_scale`,
   aggregate: `count sum avg min max array_agg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg bool_and bool_or every

@@ -265,7 +265,7 @@ const visitCall = (walk: Walk, node: Tree): Seen => {
       `${name} is an aggregate or a window function`,
       'Use @count, @sum, @avg, @min or @max in a field of its own.',
     )
-  const nullable = anyNull(visitAll(walk, node.args))
+  const seen = visitAll(walk, node.args)
   switch (known) {
     case undefined:
       return refuse(
@@ -285,7 +285,9 @@ const visitCall = (walk: Walk, node: Tree): Seen => {
       return {}
     case 'may-be-null':
       return { nullable: `${name} may give null` }
+    case 'first-strict':
+      return { nullable: seen[0]?.nullable }
     case 'strict':
-      return { nullable }
+      return { nullable: anyNull(seen) }
   }
 }

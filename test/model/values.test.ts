@@ -128,6 +128,7 @@ describe('values', () => {
       'Date! @expr(sql: "coalesce(shippedOn, \'2026-01-01\'::date)")',
       ['shippedOn'],
     ],
+    ['concat_ws skips nulls', 'String! @expr(sql: "concat_ws(\' \', units, shippedOn)")', ['units', 'shippedOn']],
     ['is null is never null', 'Boolean! @expr(sql: "shippedOn is null")', ['shippedOn']],
     [
       'a case with else is as non-null as its results',
