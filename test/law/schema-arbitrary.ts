@@ -12,7 +12,7 @@ extend enum Role { READER }
 extend schema @domain(name: "zoo", owner: "law") @domain(name: "farm", owner: "law")
 `
 
-export const schemaText = (draw: Draw): string => {
+const schemaText = (draw: Draw): string => {
   const entities = makeEntities(draw)
   const views = Array.from({ length: 1 + draw.below(3) }, (_, i) => makeView(draw, entities, i))
   return [HEAD, ...entities.map(entityText), ...views].join('\n')

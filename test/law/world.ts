@@ -88,11 +88,11 @@ export const follow = (world: World, from: Seen, name: string): readonly Seen[] 
   return join.many ? reached : inOrder(world, reached, join.pick ?? []).slice(0, 1)
 }
 
-export const followAll = (world: World, from: Seen, joins: readonly string[]): readonly Seen[] =>
+const followAll = (world: World, from: Seen, joins: readonly string[]): readonly Seen[] =>
   joins.reduce<readonly Seen[]>((rows, join) => rows.flatMap((row) => follow(world, row, join)), [from])
 
 /** The value and type at the end of to-one joins; null when any of them leads nowhere. */
-export const valueAt = (
+const valueAt = (
   world: World,
   from: Seen,
   joins: readonly string[],
