@@ -16,9 +16,8 @@ export type StoredRow = {
   readonly classes: number
 }
 
-const scaleOf = (type: ValueType): number | undefined => (type.kind === 'scalar' ? type.scale : undefined)
 /** A key's value as answers show it, in text. */
-export const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type, scaleOf(key.type))})::text`
+export const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
 
 /** The columns of StoredRow over the row `r`. `fields`: names of the view's fields to read. */
 export const rowColumns = (table: ViewTable, fields: ReadonlySet<string>, classes: readonly string[]): string => {
@@ -65,7 +64,7 @@ export const byKeysStatement = (reading: Reading, keys: readonly (readonly (stri
   const group = () =>
     `jsonb_build_array(${[
       params.bind(tenant, 'text'),
-      ...table.key.map((key, i) => answerSql(value(key, i), key.type, scaleOf(key.type))),
+      ...table.key.map((key, i) => answerSql(value(key, i), key.type)),
     ].join(', ')})::text`
   const on = table.grouped
     ? `r._group = ${group()}`

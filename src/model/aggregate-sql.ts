@@ -2,10 +2,10 @@
  * `@count`, `@sum`, `@avg`, `@min`, `@max`: each path is read once, in a subquery of its own, so that no join multiplies what
  * another counts; aggregates over the same path share it.
  */
-import type { Field, FieldValue } from './model.ts'
+import type { Field, FieldValue, ValueType } from './model.ts'
 import { valueSqlType } from './names.ts'
 import { fromSql, type Reach, reachRows } from './reach-sql.ts'
-import { type Compilation, columnOf, type RowScope } from './row-scope.ts'
+import type { Compilation, RowScope } from './row-scope.ts'
 import { whereSql } from './where-sql.ts'
 
 type AggregateValue = Extract<FieldValue, { kind: 'aggregate' }>
@@ -30,9 +30,9 @@ export const aggregateLaterals = (
     const alias = compilation.alias()
     const wheres = group.map(({ value }) => (value.where ? whereSql(value.where, reach.row) : null))
     const shared = wheres.every((where) => where === wheres[0]) ? wheres[0] : null
-    const select = group.map(({ value }, i) => {
+    const select = group.map(({ field, value }, i) => {
       const filter = wheres[i] && !shared ? ` filter (where ${wheres[i]})` : ''
-      return `${aggregateSql(value, reach, filter)} as a${i}`
+      return `${aggregateSql(field, value, reach, filter)} as a${i}`
     })
     from.push(
       `left join lateral (select ${select.join(', ')} ${fromSql(reach, shared ? [shared] : [])}) ${alias} on true`,
@@ -46,24 +46,26 @@ const typeOf = (field: Field) => {
   return field.type
 }
 
-const aggregateSql = (value: AggregateValue, reach: Reach, filter: string): string => {
+const aggregateSql = (field: Field, value: AggregateValue, reach: Reach, filter: string): string => {
   if (value.column === undefined) return `count(*)${filter}`
   const owner = reach.row.walk(value.joins.slice(value.many + 1))
-  const { sql, type } = owner.column(value.column)
+  const { sql } = owner.column(value.column)
   switch (value.fn) {
     case 'count':
       return `count(${value.distinct ? 'distinct ' : ''}${sql})${filter}`
     case 'sum':
       return `coalesce(sum(${sql})${filter}, 0)`
     case 'avg': {
-      const scale = (type.kind === 'scalar' ? columnOf(owner.entity, value.column).type : type) as { scale?: number }
-      return averageSql(`sum(${sql})${filter}`, `count(${sql})${filter}`, Math.max(6, (scale.scale ?? 0) + 4))
+      return averageSql(`sum(${sql})${filter}`, `count(${sql})${filter}`, scaleOf(typeOf(field)))
     }
     case 'min':
     case 'max':
       return `${value.fn}(${sql})${filter}`
   }
 }
+
+/** An average always has one. */
+const scaleOf = (type: ValueType): number => (type.kind === 'scalar' && type.scale) || 6
 
 /**
  * The exact quotient, rounded half away from zero. Postgres's own numeric division keeps only 16 significant digits, so the

@@ -130,8 +130,7 @@ const aggregateType = (
         : `a ${nameOfType(type)} is no number`
     case 'avg':
       if (whole) return { kind: 'scalar', scalar: 'Decimal', scale: 6 }
-      if (scalar === 'Decimal')
-        return { kind: 'scalar', scalar: 'Decimal', scale: scale === undefined ? 16 : Math.max(scale + 4, 6) }
+      if (scalar === 'Decimal') return { kind: 'scalar', scalar: 'Decimal', scale: Math.max((scale ?? 0) + 4, 6) }
       return scalar === 'Float'
         ? 'an average of Float depends on the order of its rows'
         : `a ${nameOfType(type)} is no number`

@@ -1,16 +1,16 @@
 import type { ValueType } from './model.ts'
 
 /**
- * One stored value in answer form: Long, Decimal, DateTime and Date as text, the rest as they are. `scale`: the digits a Decimal
- * always shows; without it trailing zeros are trimmed, so equal values have equal bytes.
+ * One stored value in answer form: Long, Decimal, DateTime and Date as text, the rest as they are. A Decimal with a scale always
+ * shows that many digits; without one trailing zeros are trimmed, so equal values have equal bytes.
  */
-export const answerSql = (sql: string, type: ValueType, scale: number | undefined): string => {
+export const answerSql = (sql: string, type: ValueType): string => {
   if (type.kind === 'enum') return sql
   switch (type.scalar) {
     case 'Long':
       return `(${sql})::text`
     case 'Decimal':
-      return scale === undefined ? `trim_scale(${sql})::text` : `round(${sql}, ${scale})::text`
+      return type.scale === undefined ? `trim_scale(${sql})::text` : `round(${sql}, ${type.scale})::text`
     case 'DateTime':
       return `forebay.iso(${sql})`
     case 'Date':
@@ -21,8 +21,8 @@ export const answerSql = (sql: string, type: ValueType, scale: number | undefine
 }
 
 /** A stored array in answer form, as jsonb. */
-export const answerListSql = (sql: string, type: ValueType, scale: number | undefined): string => {
-  const element = answerSql('u.x', type, scale)
+export const answerListSql = (sql: string, type: ValueType): string => {
+  const element = answerSql('u.x', type)
   if (element === 'u.x') return `to_jsonb(${sql})`
   return `(select coalesce(jsonb_agg(${element} order by u.n), '[]') from unnest(${sql}) with ordinality u(x, n))`
 }

@@ -151,6 +151,4 @@ ${keyRows('jsonb_build_array(_group)', '(select _group from before union all sel
 
 /** A group value as it stands in the group's key: exact, and independent of the session's settings. */
 const groupValue = (field: Field, sql: string): string =>
-  field.type.kind === 'part'
-    ? sql
-    : answerSql(sql, field.type, field.type.kind === 'scalar' ? field.type.scale : undefined)
+  field.type.kind === 'part' ? sql : answerSql(sql, field.type)

@@ -30,9 +30,8 @@ const scalars = (value: ListValue, reach: Reach, conditions: readonly string[], 
   const { sql, type } = owner.column(value.column!)
   const rows = `${fromSql(reach, [...conditions, `${sql} is not null`])} order by ${order.join(', ')} limit ${value.limit}`
   if (value.kind === 'first') return `select ${sql} as v ${rows}`
-  const scale = type.kind === 'scalar' ? type.scale : undefined
   const numbered = `select ${sql} as v, row_number() over (order by ${order.join(', ')}) as n ${rows}`
-  return `select jsonb_agg(${answerSql('s.v', type, scale)} order by s.n) as v from (${numbered}) s`
+  return `select jsonb_agg(${answerSql('s.v', type)} order by s.n) as v from (${numbered}) s`
 }
 
 const parts = (

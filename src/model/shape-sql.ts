@@ -35,11 +35,10 @@ export const compileShape = (
   const flags: string[] = []
   const bases = new Map<string, Base>()
   for (const [field, sql] of aggregateLaterals(compilation, fields, row, from, members)) {
-    const scale = scaleOf(compilation, field, row)
     bases.set(field.name, {
       sql,
       sqlType: valueSqlType(scalarOf(field)),
-      answer: (x) => answerSql(x, scalarOf(field), scale),
+      answer: (x) => answerSql(x, scalarOf(field)),
     })
   }
   for (const field of fields) {
@@ -65,8 +64,7 @@ export const compileShape = (
     outputs: fields.map((field) => {
       const base = bases.get(field.name)
       const type = base?.sqlType ?? valueSqlType(scalarOf(field))
-      const answer =
-        base?.answer ?? ((sql: string) => answerSql(sql, scalarOf(field), scaleOf(compilation, field, row)))
+      const answer = base?.answer ?? ((sql: string) => answerSql(sql, scalarOf(field)))
       return { field, sql: outputName(field.name), sqlType: type, answer }
     }),
   }
@@ -93,11 +91,10 @@ const baseOf = (
       const owner = row.walk(value.joins)
       const { sql, type, list } = owner.column(value.column)
       const column = columnOf(owner.entity, value.column)
-      const scale = type.kind === 'scalar' ? type.scale : undefined
       return {
         sql: value.bucket ? bucketSql(sql, value.bucket) : sql,
         sqlType: valueSqlType(type) + (list ? '[]' : ''),
-        answer: (x) => (list ? answerListSql(x, type, scale) : answerSql(x, type, scale)),
+        answer: (x) => (list ? answerListSql(x, type) : answerSql(x, type)),
         sure: value.joins.length === 0 && column.nonNull,
       }
     }
@@ -116,12 +113,11 @@ const baseOf = (
       const alias = compilation.alias()
       from.push(`left join lateral (${lateral.sql}) ${alias} on true`)
       if (lateral.incomplete) flags.push(`${alias}.incomplete`)
-      const scale = scaleOf(compilation, field, row)
       const json = value.kind === 'list' || value.part !== undefined
       return {
         sql: value.kind === 'list' ? `coalesce(${alias}.v, '[]')` : `${alias}.v`,
         sqlType: json ? 'jsonb' : valueSqlType(scalarOf(field)),
-        answer: json ? asIs : (x) => answerSql(x, scalarOf(field), scale),
+        answer: json ? asIs : (x) => answerSql(x, scalarOf(field)),
         sure: value.kind === 'list',
       }
     }
@@ -142,26 +138,6 @@ const partLateral = (compilation: Compilation, part: Part, target: RowScope): { 
 /** Days and weeks begin at midnight somewhere; minutes and hours are the same everywhere, half-hour zones included. */
 const bucketSql = (sql: string, { by, zone }: Bucket): string =>
   `date_trunc(${quote(by.toLowerCase())}, ${sql}, ${quote(by === 'DAY' || by === 'WEEK' ? zone : 'UTC')})`
-
-/** Digits after the point that a Decimal field always shows: its column's; an average's is that + 4, at least 6. */
-export const scaleOf = (compilation: Compilation, field: Field, row: RowScope): number | undefined => {
-  const { value } = field
-  if (value.kind === 'expr' || value.kind === 'part' || !value.column) {
-    return field.type.kind === 'scalar' ? field.type.scale : undefined
-  }
-  const column = columnAt(compilation, row, [...value.joins], value.column)
-  const scale = column.type.kind === 'scalar' ? column.type.scale : undefined
-  return value.kind === 'aggregate' && value.fn === 'avg' ? Math.max(6, (scale ?? 0) + 4) : scale
-}
-
-const columnAt = (compilation: Compilation, row: RowScope, joins: string[], column: string) => {
-  let entity = row.entity
-  for (const name of joins) {
-    const join = entity.joins.find((candidate) => candidate.name === name)
-    entity = compilation.model.entities.get(join!.target)!
-  }
-  return columnOf(entity, column)
-}
 
 /** @expr fields after those they read. The checker has refused cycles. */
 const inOrder = (fields: readonly Field[]): { field: Field; sql: string }[] => {

@@ -63,5 +63,4 @@ export const deleteSql = (table: string, key: readonly string[]): string => {
     cross join lateral (select t.ctid from ${table} t where ${match} offset 0) x))`
 }
 
-const keyText = ({ column, type }: ViewKey): string =>
-  `(${answerSql(`t.${ident(column)}`, type, type.kind === 'scalar' ? type.scale : undefined)})::text`
+const keyText = ({ column, type }: ViewKey): string => `(${answerSql(`t.${ident(column)}`, type)})::text`
