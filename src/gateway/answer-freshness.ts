@@ -1,5 +1,6 @@
 /** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
-import { type FreshnessState, iso, type Partition, type Trouble, type ViewFreshness, worst } from './freshness.ts'
+import { deflateRawSync } from 'node:zlib'
+import { aged, type FreshnessState, iso, type Partition, type Trouble, type ViewFreshness, worst } from './freshness.ts'
 import { sign } from './secret.ts'
 
 export type AnswerFreshness = {
@@ -40,24 +41,25 @@ const positionOf = (views: readonly ViewFreshness[], key: Buffer): string => {
   return token
 }
 
-/** Signed: `topic → partition → [epoch, next offset]`. */
+/** Signed, and packed since it travels in a header: `topic → partition → [epoch, next offset]`. */
 const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
   const position: Record<string, Record<string, readonly [number, string]>> = {}
   for (const { topic, partition, epoch, nextOffset } of partitions) {
     position[topic] ??= {}
     position[topic][partition] = [epoch, nextOffset]
   }
-  return sign(JSON.stringify(position), key)
+  return sign(deflateRawSync(JSON.stringify(position)), key)
 }
 
-/** `views`: those that the answer speaks of; absent for an answer without rows. `cachedAsOf`: of the oldest cached row. */
+/** `views`: those that the answer speaks of; undefined for an answer without rows. `now`: the upper bound of the primary's clock. */
 export const answerFreshness = (
   views: ReadonlyMap<string, ViewFreshness>,
   now: number,
   key: Buffer,
 ): AnswerFreshness | undefined => {
   if (views.size === 0) return undefined
-  const all = [...views.values()]
+  const named = [...views].map(([name, view]) => [name, aged(view, now)] as const)
+  const all = named.map(([, view]) => view)
   const asOf = oldest(all.map((view) => view.asOf))
   return {
     asOf: iso(asOf),
@@ -65,15 +67,17 @@ export const answerFreshness = (
     maxLagMs: Math.min(...all.map((view) => view.maxLagMs)),
     state: worst(all.map((view) => view.state)),
     basis: 'LOG',
-    views: Object.fromEntries(
-      [...views].map(([name, { asOf, lagMs, maxLagMs, state, sources }]) => [
-        name,
-        { asOf: iso(asOf), lagMs, maxLagMs, state, sources },
-      ]),
-    ),
+    views: Object.fromEntries(named.map(([name, view]) => [name, viewAnswer(view)])),
     position: positionOf(all, key),
   }
 }
+const viewAnswer = ({ asOf, lagMs, maxLagMs, state, sources }: ViewFreshness): ViewAnswer => ({
+  asOf: iso(asOf),
+  lagMs,
+  maxLagMs,
+  state,
+  sources,
+})
 
 export const freshnessHeaders = (freshness: AnswerFreshness): readonly (readonly [string, string])[] => [
   ...(freshness.asOf === null ? [] : [['forebay-as-of', freshness.asOf] as const]),

@@ -145,11 +145,12 @@ const stateOf = (lagMs: number | null, maxLagMs: number, degraded: boolean): Fre
   return lagMs > maxLagMs / 2 ? 'LAGGING' : 'FRESH'
 }
 
-/** The same view as an answer sees it that holds a row read at `asOf`, earlier than the snapshot. */
-export const asFarAs = (view: ViewFreshness, asOf: number, now: number): ViewFreshness => {
-  if (view.asOf === null || view.asOf <= asOf) return view
-  const lagMs = Math.max(0, now - asOf)
-  return { ...view, asOf, lagMs, state: stateOf(lagMs, view.maxLagMs, view.state === 'DEGRADED') }
+/** The same view at a later moment, or as an answer sees it that holds a row read at `asOf`, earlier than the snapshot. */
+export const aged = (view: ViewFreshness, now: number, asOf = view.asOf): ViewFreshness => {
+  if (view.asOf === null || asOf === null) return view
+  const bound = Math.min(view.asOf, asOf)
+  const lagMs = Math.max(0, now - bound)
+  return { ...view, asOf: bound, lagMs, state: stateOf(lagMs, view.maxLagMs, view.state === 'DEGRADED') }
 }
 
 const stopped = (partitions: readonly Partition[]): Trouble[] =>

@@ -14,7 +14,7 @@ import { type Authenticate, configuredAuthenticator, type Identity } from './aut
 import type { Context } from './context.ts'
 import { refusal } from './errors.ts'
 import { checkNames } from './field-names.ts'
-import { asFarAs, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness.ts'
+import { aged, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
 import { limits } from './limits.ts'
@@ -132,7 +132,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       requestId,
       verdict: verdictOf(identity),
       freshness,
-      older: (view, asOf) => known.set(view, asFarAs(freshness(view), asOf, clock.upper())),
+      older: (view, asOf) => known.set(view, aged(freshness(view), clock.upper(), asOf)),
       touched: new Set(),
       now: () => clock.upper(),
       status: async () => {

@@ -66,15 +66,14 @@ export const unseal = (sealed: string, context: string, key: Buffer): string | u
   }
 }
 
-const signature = (text: string, key: Buffer): string =>
-  createHmac('sha256', key).update(text).digest('base64url').slice(0, 22)
-export const sign = (text: string, key: Buffer): string =>
-  `${Buffer.from(text).toString('base64url')}.${signature(text, key)}`
-/** The signed text, or undefined when it wasn't signed with this key. */
-export const verify = (signed: string, key: Buffer): string | undefined => {
+const signature = (bytes: Buffer, key: Buffer): string =>
+  createHmac('sha256', key).update(bytes).digest('base64url').slice(0, 22)
+export const sign = (bytes: Buffer, key: Buffer): string => `${bytes.toString('base64url')}.${signature(bytes, key)}`
+/** The signed bytes, or undefined when they weren't signed with this key. */
+export const verify = (signed: string, key: Buffer): Buffer | undefined => {
   const [body = '', mark = ''] = signed.split('.')
-  const text = Buffer.from(body, 'base64url').toString()
-  const right = Buffer.from(signature(text, key))
+  const bytes = Buffer.from(body, 'base64url')
+  const right = Buffer.from(signature(bytes, key))
   const given = Buffer.from(mark)
-  return given.length === right.length && timingSafeEqual(given, right) ? text : undefined
+  return given.length === right.length && timingSafeEqual(given, right) ? bytes : undefined
 }

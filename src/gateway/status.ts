@@ -65,7 +65,7 @@ export const readStatus = async (
       maxLagMs,
       pending: snapshot.pending.find((one) => one.generation === generation)?.entries ?? 0,
       registered: detail.registered.find((one) => one.generation === generation)?.at ?? null,
-      rowsEstimate: detail.rows.find(({ name }) => name.replaceAll('"', '') === bare)?.rows ?? null,
+      rowsEstimate: detail.rows.find(({ name, rows }) => rows >= 0 && name.replaceAll('"', '') === bare)?.rows ?? null,
       topics: basis.topics,
     }
   })

@@ -1,6 +1,7 @@
+import { inflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { answerFreshness } from '../../src/gateway/answer-freshness.ts'
-import { asFarAs, type Snapshot, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness.ts'
+import { aged, type Snapshot, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness.ts'
 import { verify } from '../../src/gateway/secret.ts'
 
 const now = Date.parse('2026-11-21T09:30:00Z')
@@ -83,8 +84,8 @@ test('a source that is stuck or paused is named with its reason', () => {
 })
 
 test('an answer that holds an older row is as far as that row', () => {
-  expect(asFarAs(judged(), now - 3_000, now)).toMatchObject({ asOf: now - 3_000, lagMs: 3_000, state: 'LAGGING' })
-  expect(asFarAs(judged(), now - 10, now).asOf).toBe(now - 300)
+  expect(aged(judged(), now, now - 3_000)).toMatchObject({ asOf: now - 3_000, lagMs: 3_000, state: 'LAGGING' })
+  expect(aged(judged(), now, now - 10).asOf).toBe(now - 300)
 })
 
 test('an answer is as far as its least view, and its token holds all their positions', () => {
@@ -101,7 +102,10 @@ test('an answer is as far as its least view, and its token holds all their posit
   const answer = answerFreshness(views, now, key)
   expect(answer).toMatchObject({ asOf: '2026-11-21T09:29:56.500Z', lagMs: 3_500, maxLagMs: 4_000, basis: 'LOG' })
   const position = verify(answer!.position, key)
-  expect(JSON.parse(position!)).toEqual({ a: { 0: [1, '9007199254740993'] }, b: { 0: [1, '9007199254740993'] } })
+  expect(JSON.parse(inflateRawSync(position!).toString())).toEqual({
+    a: { 0: [1, '9007199254740993'] },
+    b: { 0: [1, '9007199254740993'] },
+  })
   expect(verify(`${answer!.position.slice(0, -1)}x`, key)).toBeUndefined()
   expect(answerFreshness(new Map(), now, key)).toBeUndefined()
 })
