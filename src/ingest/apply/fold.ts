@@ -64,6 +64,8 @@ const instant = ({ eventTime }: Change): string => eventTime?.slice(0, -1) ?? ''
 const folds = (entity: Entity, known: Change, next: Change): boolean => {
   if (known.version.kind !== 'ordered' || next.version.kind !== 'ordered' || next.absent.length || known.absent.length)
     return false
-  if (entity.tenant.kind !== 'COLUMN' || next.op === 'delete') return true
+  if (entity.tenant.kind !== 'COLUMN') return true
+  // An older one counts after all where the newer is refused for its tenant, so only the table can judge it.
+  if (next.op === 'delete') return compareVersions(next.version, known.version) > 0
   return known.op === 'upsert' && known.row[entity.tenant.column] === next.row[entity.tenant.column]
 }
