@@ -50,11 +50,27 @@ export const partitionId = ({ topic, partition }: Pick<LogRecord, 'topic' | 'par
 
 export type Sent = Omit<LogRecord, 'offset'>
 
-export const makeLog = (draw: Draw, history: History, partitions: number): Log =>
-  logOf(
-    draw,
-    history.writes.flatMap((write) => debeziumRecords(write, partitions)),
+/** Some entities' snapshot is an incremental one: reads without a version, before all else of their partition. */
+export const makeLog = (draw: Draw, history: History, partitions: number): Log => {
+  const entities = [...new Set(history.writes.map(({ entity }) => entity))]
+  const incremental = new Set(draw.some(entities, 3))
+  const { reads = [], changes = [] } = Object.groupBy(history.writes, ({ entity, op }) =>
+    op === 'r' && incremental.has(entity) ? 'reads' : 'changes',
   )
+  const first = Map.groupBy(
+    reads.flatMap((write) => debeziumRecords(write, partitions, true)),
+    partitionId,
+  )
+  const rest = logOf(
+    draw,
+    changes.flatMap((write) => debeziumRecords(write, partitions)),
+  )
+  const ids = [...new Set([...first.keys(), ...rest.keys()])]
+  return new Map(ids.map((id) => [id, withOffsets(draw, [...(first.get(id) ?? []), ...(rest.get(id) ?? [])])]))
+}
+
+/** It says nothing of when it was read, so only its place in the log does: it can't be delivered again at a later one. */
+export const isIncrementalRead = ({ value }: Sent): boolean => value?.includes('"snapshot":"incremental"') ?? false
 
 /**
  * Partition → records in offset order. A key stays on its partition; offsets have gaps, as compaction and control records leave.

@@ -34,8 +34,12 @@ const SECOND = 1_000_000n
 /** Event times rise with the lsn, as they do in one undisturbed source. */
 const eventMicros = (lsn: bigint): bigint => 1_790_000_000n * SECOND + lsn * 1000n
 
-/** A delete is followed by its tombstone. */
-export const debeziumRecords = (write: SourceWrite, partitions: number): readonly Omit<LogRecord, 'offset'>[] => {
+/** A delete is followed by its tombstone. `incremental`: as read by an incremental snapshot, which has no lsn. */
+export const debeziumRecords = (
+  write: SourceWrite,
+  partitions: number,
+  incremental = false,
+): readonly Omit<LogRecord, 'offset'>[] => {
   const { entity, key, row, op, lsn } = write
   const keyText = bare(JSON.stringify(rowJson(entity, key)))
   const us = eventMicros(lsn)
@@ -48,11 +52,11 @@ export const debeziumRecords = (write: SourceWrite, partitions: number): readonl
       name: 'src',
       ts_ms: `#long:${us / 1000n}`,
       ts_us: `#long:${us}`,
-      snapshot: op === 'r' ? 'true' : 'false',
+      snapshot: incremental ? 'incremental' : op === 'r' ? 'true' : 'false',
       schema: 'public',
       table: entity.source.topic.split('.').at(-1)!,
-      txId: Number(lsn),
-      lsn: `#long:${lsn}`,
+      txId: incremental ? null : Number(lsn),
+      lsn: incremental ? null : `#long:${lsn}`,
       xmin: null,
     },
     transaction: null,

@@ -1,7 +1,7 @@
 /** Random entities: keys plain and composite, tenants by column and by join, to-one, to-many, self and non-key joins, soft deletes. */
 import type { Draw } from './draw.ts'
 
-export type TypeName = 'ID' | 'Long' | 'Int' | 'Kind' | 'DateTime' | 'String' | 'Decimal' | 'Date' | 'Boolean'
+export type TypeName = 'ID' | 'Long' | 'Int' | 'Kind' | 'DateTime' | 'String' | 'Decimal' | 'Date' | 'Boolean' | 'JSON'
 export type ColumnSpec = {
   readonly name: string
   readonly type: TypeName
@@ -51,6 +51,7 @@ const OPTIONAL: readonly ColumnSpec[] = [
   { name: 'area', type: 'String', nonNull: false },
   { name: 'seenAt', type: 'DateTime', nonNull: false },
   { name: 'spare', type: 'Int', nonNull: false },
+  { name: 'doc', type: 'JSON', nonNull: false },
 ]
 const ALWAYS: readonly ColumnSpec[] = [
   { name: 'kind', type: 'Kind', nonNull: true },

@@ -1,7 +1,7 @@
 /** Laws 1 to 3 over random declarations and histories, on the engine's own apply and maintain. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Log } from './change-arbitrary.ts'
+import { isIncrementalRead, type Log } from './change-arbitrary.ts'
 import { type Draw, tape } from './draw.ts'
 import { withDatabase } from './engine.ts'
 import { isQuiet, runProcess } from './process.ts'
@@ -28,7 +28,7 @@ const redelivered = (draw: Draw, log: Log): Log =>
   new Map(
     [...log].map(([id, lane]) => {
       const end = lane.at(-1)!.offset + 1n
-      const suffix = lane.slice(draw.below(lane.length))
+      const suffix = lane.slice(draw.below(lane.length)).filter((record) => !isIncrementalRead(record))
       return [id, [...lane, ...suffix.map((record, i) => ({ ...record, offset: end + BigInt(i) }))]]
     }),
   )

@@ -101,6 +101,6 @@ const single = (draw: Draw, column: Column): CellValue => {
     case 'Date':
       return draw.pick(['2026-03-29', '2026-03-28', '1999-12-31'])
     case 'JSON':
-      return { json: draw.pick(['{"a": 1}', '[]', 'null']) }
+      return { json: draw.pick(['{"a": 1}', '[1.50, "é"]', '{"b": [], "a": null}']) }
   }
 }

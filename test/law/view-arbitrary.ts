@@ -26,11 +26,26 @@ export const makeView = (draw: Draw, zoo: Zoo, index: number): string => {
 
 const plainText = (column: ColumnSpec): string => `  ${column.name}: ${typeText(column)}`
 
+/** Views only: a part's fields can't be searched. */
+const searchText = (draw: Draw, { type, list }: ColumnSpec): string => {
+  const possible = ['@filter', ...(list ? [] : ['@order', ...(type === 'Boolean' ? [] : ['@lookup'])])]
+  return type === 'JSON'
+    ? ''
+    : draw
+        .some(possible, 4)
+        .map((directive) => ` ${directive}`)
+        .join('')
+}
+
 const shapeFields = (writer: Writer, entity: EntitySpec, depth: number): readonly string[] => {
   const { draw } = writer
   const plain = [...entity.key, ...draw.some(entity.columns)]
   const computed = Array.from({ length: 1 + draw.below(4) }, () => computedField(writer, entity, depth))
-  return [...plain.map(plainText), ...computed.flat(), ...expressionFields(draw, plain)]
+  return [
+    ...plain.map((c) => plainText(c) + (depth === 2 ? searchText(draw, c) : '')),
+    ...computed.flat(),
+    ...expressionFields(draw, plain),
+  ]
 }
 
 const computedField = (writer: Writer, entity: EntitySpec, depth: number): readonly string[] => {
@@ -90,7 +105,7 @@ const listField = (writer: Writer, entity: EntitySpec, name: string, depth: numb
     return [`  ${name}: ${single ? part : `[${part}!]!`} ${directive(pathText(many.joins))}`]
   }
   const tail = walk(draw, zoo, many.end, draw.below(2), isToOne)
-  const column = draw.pick(columnsOf(tail.end).filter((c) => !c.list))
+  const column = draw.pick(columnsOf(tail.end).filter((c) => !c.list && c.type !== 'JSON'))
   return [
     `  ${name}: ${single ? column.type : `[${column.type}!]!`} ${directive(pathText([...many.joins, ...tail.joins], column.name))}`,
   ]

@@ -25,7 +25,7 @@ export const whereText = (draw: Draw, zoo: Zoo, entity: EntitySpec, depth = 2): 
 }
 
 const compareText = (draw: Draw, entity: EntitySpec): string => {
-  const column = draw.pick(columnsOf(entity).filter((c) => c.name !== 'tenantId'))
+  const column = draw.pick(columnsOf(entity).filter((c) => c.name !== 'tenantId' && c.type !== 'JSON'))
   if (column.list) return `${column.name}: { has: "a" }`
   if (!column.nonNull && draw.oneIn(4)) return `${column.name}: { isNull: ${draw.pick(['true', 'false'])} }`
   const value = literal(draw, column)
@@ -67,6 +67,8 @@ const literal = (draw: Draw, { type }: ColumnSpec): string => {
       return '"2026-03-29"'
     case 'ID':
       return draw.pick(['"k0"', '"k1"', '"k2"'])
+    case 'JSON':
+      throw new Error('JSON is opaque')
     case 'String':
       return draw.pick(['"a"', '"B"', '""', '"é"'])
   }
@@ -77,7 +79,9 @@ export const orderText = (draw: Draw, zoo: Zoo, entity: EntitySpec): string => {
     const direction = draw.pick(['ASC', 'DESC'])
     const toOnes = entity.joins.filter(isToOne)
     const join = toOnes.length > 0 && draw.oneIn(3) ? draw.pick(toOnes) : undefined
-    const column = draw.pick(columnsOf(join ? specOf(zoo, join.target) : entity).filter((c) => !c.list))
+    const column = draw.pick(
+      columnsOf(join ? specOf(zoo, join.target) : entity).filter((c) => !c.list && c.type !== 'JSON'),
+    )
     const order = `{ ${column.name}: ${direction} }`
     return join ? `{ ${join.name}: ${order} }` : order
   }
