@@ -1,4 +1,5 @@
 /** What one request carries from step to step. */
+import type { GraphQLFieldConfig } from 'graphql'
 import type { OrderBy, View, Where } from '../model/model.ts'
 import type { Identity } from './auth.ts'
 import type { ViewFreshness } from './freshness.ts'
@@ -51,4 +52,14 @@ export type Context = {
   reader?: Reader
   /** Views whose rows the answer speaks of. */
   readonly touched: Set<string>
+}
+
+export type Arguments = Readonly<Record<string, unknown>>
+export type FieldConfig = GraphQLFieldConfig<unknown, Context, Arguments>
+
+/** The request's reader, for rows of a view that the answer will speak of. */
+export const readerOf = (context: Context, view: string): Reader => {
+  context.touched.add(view)
+  if (!context.reader) throw new Error('no reader: the operation was not planned')
+  return context.reader
 }

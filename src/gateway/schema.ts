@@ -2,37 +2,30 @@
 import {
   DirectiveLocation,
   type GraphQLArgumentConfig,
-  GraphQLBoolean,
   GraphQLDirective,
   GraphQLEnumType,
-  type GraphQLFieldConfig,
   type GraphQLFieldConfigArgumentMap,
   GraphQLID,
-  GraphQLInt,
-  GraphQLList,
   GraphQLNonNull,
   GraphQLObjectType,
   GraphQLSchema,
   GraphQLString,
   specifiedDirectives,
 } from 'graphql'
-import type { Model, View } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
 import type { ViewTable } from '../model/view-table.ts'
-import { type Context, countLimit, type Page, type Reader, type ViewRow } from './context.ts'
+import { type FieldConfig, readerOf, type ViewRow } from './context.ts'
 import { fieldError } from './errors.ts'
 import { manyName, oneName } from './field-names.ts'
 import { readGlobalId } from './global-id.ts'
-import { limits } from './limits.ts'
 import type { Root } from './plan.ts'
 import { literalOf } from './predicate.ts'
 import { durationScalar } from './scalars.ts'
-import { orderOf, type SharedTypes, searchArguments, valueType, whereOf } from './schema-inputs.ts'
+import { type SharedTypes, valueType } from './schema-inputs.ts'
+import { manyField } from './schema-pages.ts'
 import { nodeType, rowTypes } from './schema-rows.ts'
 import { forebayType } from './schema-status.ts'
-import { lookable, searchable, type Verdict, type ViewVerdict } from './verdict.ts'
-
-type Arguments = Readonly<Record<string, unknown>>
-type Config = GraphQLFieldConfig<unknown, Context, Arguments>
+import { lookable, type Verdict, type ViewVerdict } from './verdict.ts'
 
 /** What all schemas of one model share. */
 export const sharedTypes = (model: Model): SharedTypes => ({
@@ -74,16 +67,6 @@ const freshDirective = new GraphQLDirective({
   },
 })
 
-const pageInfoType = new GraphQLObjectType({
-  name: 'PageInfo',
-  fields: {
-    hasNextPage: { type: new GraphQLNonNull(GraphQLBoolean) },
-    hasPreviousPage: { type: new GraphQLNonNull(GraphQLBoolean) },
-    startCursor: { type: GraphQLString },
-    endCursor: { type: GraphQLString },
-  },
-})
-
 export const rootsOf = (model: Model): ReadonlyMap<string, Root> =>
   new Map(
     [...model.views.keys()].flatMap((view): (readonly [string, Root])[] => [
@@ -92,14 +75,8 @@ export const rootsOf = (model: Model): ReadonlyMap<string, Root> =>
     ]),
   )
 
-const readerOf = (context: Context, view: string): Reader => {
-  context.touched.add(view)
-  if (!context.reader) throw new Error('no reader: the operation was not planned')
-  return context.reader
-}
-
 // ── one row ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-const oneField = (shared: SharedTypes, seen: ViewVerdict, table: ViewTable, type: GraphQLObjectType): Config => {
+const oneField = (shared: SharedTypes, seen: ViewVerdict, table: ViewTable, type: GraphQLObjectType): FieldConfig => {
   const { view } = seen
   const lookups = view.fields.filter((field) => field.type.kind !== 'part' && lookable(seen, field))
   const alone = lookups.length === 0
@@ -146,120 +123,8 @@ const oneField = (shared: SharedTypes, seen: ViewVerdict, table: ViewTable, type
   }
 }
 
-// ── pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-/** Pages and counts are read only when something of them is asked for. */
-type Connection = {
-  readonly page: () => Promise<Page>
-  readonly backward: boolean
-  readonly from: boolean
-  readonly count: () => Promise<number>
-}
-
-const connectionType = (view: View, row: GraphQLObjectType): GraphQLObjectType => {
-  const edge = new GraphQLObjectType<Page['rows'][number], Context>({
-    name: `${view.name}Edge`,
-    fields: {
-      node: { type: new GraphQLNonNull(row), resolve: (edge) => edge.row },
-      cursor: { type: new GraphQLNonNull(GraphQLString) },
-    },
-  })
-  return new GraphQLObjectType<Connection, Context>({
-    name: `${view.name}Connection`,
-    fields: {
-      edges: {
-        type: new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(edge))),
-        resolve: async ({ page }) => (await page()).rows,
-      },
-      nodes: {
-        type: new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(row))),
-        resolve: async ({ page }) => (await page()).rows.map((one) => one.row),
-      },
-      pageInfo: {
-        type: new GraphQLNonNull(pageInfoType),
-        resolve: async ({ page, backward, from }) => {
-          const { rows, more } = await page()
-          return {
-            hasNextPage: backward ? from : more,
-            hasPreviousPage: backward ? more : from,
-            startCursor: rows[0]?.cursor ?? null,
-            endCursor: rows.at(-1)?.cursor ?? null,
-          }
-        },
-      },
-      totalCount: {
-        type: new GraphQLNonNull(GraphQLInt),
-        description: `Of the rows that this reader may see and that match; counted up to ${countLimit}.`,
-        resolve: async ({ count }) => Math.min(await count(), countLimit),
-      },
-      totalCountCapped: {
-        type: new GraphQLNonNull(GraphQLBoolean),
-        description: `There are more than ${countLimit}.`,
-        resolve: async ({ count }) => (await count()) > countLimit,
-      },
-    },
-  })
-}
-
-const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
-  let made: Promise<T> | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
-}
-
-const sizeOf = (name: string, value: unknown): number => {
-  if (typeof value !== 'number' || value < 0 || value > limits.pageSize) {
-    throw fieldError('BAD_USER_INPUT', `${name} must be from 0 to ${limits.pageSize}.`)
-  }
-  return value
-}
-/** Which way and how far: `first`/`after` or `last`/`before`. */
-const windowOf = (given: Arguments): { limit: number; backward: boolean; from: string | undefined } => {
-  const has = (name: string): boolean => given[name] !== undefined && given[name] !== null
-  const backward = has('last') || has('before')
-  if (backward && (has('first') || has('after'))) {
-    throw fieldError('BAD_USER_INPUT', 'Page forward with first and after, or backward with last and before, not both.')
-  }
-  const [size, place] = backward ? (['last', 'before'] as const) : (['first', 'after'] as const)
-  return {
-    limit: has(size) ? sizeOf(size, given[size]) : limits.defaultPageSize,
-    backward,
-    from: has(place) ? String(given[place]) : undefined,
-  }
-}
-
-const manyField = (shared: SharedTypes, seen: ViewVerdict, row: GraphQLObjectType): Config => {
-  const { view } = seen
-  return {
-    type: new GraphQLNonNull(connectionType(view, row)),
-    args: {
-      ...searchArguments(shared, view, (field) => searchable(seen, field)),
-      first: {
-        type: GraphQLInt,
-        description: `At most ${limits.pageSize}; ${limits.defaultPageSize} where neither first nor last is given.`,
-      },
-      after: { type: GraphQLString },
-      last: { type: GraphQLInt },
-      before: { type: GraphQLString },
-    },
-    resolve: (_, given, context): Connection => {
-      const reader = readerOf(context, view.name)
-      const where = given.where ? whereOf(view, given.where as Arguments) : undefined
-      const orderBy = orderOf((given.orderBy ?? []) as readonly Arguments[])
-      const window = windowOf(given)
-      return {
-        page: once(() => reader.page(view, { where, orderBy, ...window })),
-        count: once(() => reader.count(view, where)),
-        backward: window.backward,
-        from: window.from !== undefined,
-      }
-    },
-  }
-}
-
 // ── the whole ───────────────────────────────────────────────────────────────────────────────────────────────────────
-const nodeField = (verdict: Verdict, tables: ReadonlyMap<string, ViewTable>): Config => ({
+const nodeField = (verdict: Verdict, tables: ReadonlyMap<string, ViewTable>): FieldConfig => ({
   type: nodeType,
   description: 'A row of any view by its `_id`; null where there is none that this reader may see.',
   args: { id: { type: new GraphQLNonNull(GraphQLID) } },
@@ -282,7 +147,7 @@ export const graphqlSchema = (
   verdict: Verdict,
 ): GraphQLSchema => {
   const types = rowTypes(model, shared, verdict)
-  const fields: Record<string, Config> = {}
+  const fields: Record<string, FieldConfig> = {}
   for (const seen of verdict.views.values()) {
     const type = types.get(seen.view.name)!
     fields[oneName(seen.view.name)] = oneField(shared, seen, tables.get(seen.view.name)!, type)
