@@ -53,7 +53,7 @@ export const benchIngest = async (options: IngestOptions): Promise<void> => {
 
     const limit = await bareUpsertRate(postgres.url, messages)
     const began = performance.now()
-    const ingest = startChild(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'ingest'], {
+    const ingest = startChild(join(import.meta.dirname, '../../bin/forebay'), ['ingest'], {
       env: {
         FOREBAY_SCHEMA: folder,
         DATABASE_URL: postgres.url,

@@ -48,7 +48,7 @@ export const benchRead = async (options: ReadOptions): Promise<void> => {
       FOREBAY_LOG: 'info',
     }
     const token = await developmentToken(readConfig({ ...env }), { roles: ['AGENT'], tenant: 'acme' })
-    const gateway = startChild(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), 'gateway'], { env })
+    const gateway = startChild(join(import.meta.dirname, '../../bin/forebay'), ['gateway'], { env })
     const limit = startChild(process.execPath, [join(import.meta.dirname, 'limits/bare-read.ts'), postgres.url, table])
     children.push(gateway, limit)
     const gatewayPort = await portOf(gateway, /http:\/\/[^:]+:(\d+)\/graphql/)
