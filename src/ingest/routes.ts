@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Entity, Model } from '../model/model.ts'
 import { HttpError, json, type RequestContext, type Route } from '../platform/http.ts'
+import { log } from '../platform/log.ts'
 import { isRetriable, type Sql } from '../platform/postgres.ts'
 import type { Decoded, LogRecord } from './change.ts'
 import { exactly, parseDocument } from './decode/document.ts'
@@ -168,6 +169,7 @@ const store = async (sql: Sql, topic: string, records: readonly JournalRecord[])
     return positions.map(({ partition, offset }) => `${topic}-${partition}-${offset}`)
   } catch (error) {
     if (!isRetriable(error)) throw error
+    log.warn('journal not written', { topic, error })
     throw new HttpError(503, {
       title: 'Unavailable',
       detail: 'The journal cannot be written at the moment. Try again shortly.',

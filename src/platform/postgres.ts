@@ -115,8 +115,7 @@ export const codeOf = (error: unknown): string =>
 const retriable = new Set([
   '40001',
   '40P01', // serialization failure, deadlock
-  '53300',
-  '55P03', // too many connections, lock not available
+  '55P03', // lock not available
   '57P01',
   '57P02',
   '57P03', // shut down by an operator, crashed, not yet ready
@@ -133,10 +132,13 @@ const retriable = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ])
-/** True when the same transaction, tried again, may succeed: conflicts, and a server that is away or going. */
+/**
+ * True when the same transaction, tried again, may succeed: conflicts, a server that is away or going (class 08 too), or one that
+ * lacks something for now (class 53: disk, memory, connections).
+ */
 export const isRetriable = (error: unknown): boolean => {
   const code = codeOf(error)
-  return retriable.has(code) || /^08[0-9A-Z]{3}$/.test(code)
+  return retriable.has(code) || /^(08|53)[0-9A-Z]{3}$/.test(code)
 }
 
 const dataClasses = new Set(['22', '23', '54', '0A', '42'])
