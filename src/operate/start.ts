@@ -104,11 +104,14 @@ const embed = async ({ dataDir }: Config, { resources, fail }: Lifetime): Promis
     closing = true
     return server.stop()
   })
-  server.exited.then(() => {
-    if (!closing)
-      fail(
-        new Error(`The embedded Postgres in ${dataDir} ended by itself. Start again: it recovers what was committed.`),
-      )
+  server.exited.then((reason) => {
+    if (closing) return
+    const why = reason === '' ? '' : ` (${reason})`
+    fail(
+      new Error(
+        `The embedded Postgres in ${dataDir} ended by itself${why}. Start again: it recovers what was committed.`,
+      ),
+    )
   })
   return server.url
 }

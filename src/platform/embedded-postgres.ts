@@ -17,8 +17,8 @@ export type EmbeddedPostgres = {
   /** Connection string of the superuser, password included: never print it. */
   readonly url: string
   readonly pid: number
-  /** Resolves when the server has ended, asked to or not. */
-  readonly exited: Promise<void>
+  /** Resolves when the server has ended, asked to or not, with what it gave as the reason ('' for none). */
+  readonly exited: Promise<string>
   /** A fast shutdown; within 3 s in any case (an immediate one recovers by itself at the next start). Safe to call twice. */
   stop(): Promise<void>
 }
@@ -206,7 +206,11 @@ const launch = async (
     },
   )
   child.stdin.on('error', () => {})
-  const exited = new Promise<void>((done) => child.once('exit', () => done()))
+  // What it said last may come after its exit; a backend that outlives it keeps that pipe open.
+  const silent = new Promise<void>((done) => child.stderr.once('close', done))
+  const exited = new Promise<string>((done) =>
+    child.once('exit', () => Promise.race([silent, sleep(200)]).then(() => done(reasonsIn(said)))),
+  )
   const failed = new Promise<void>((done) => child.once('error', () => done()))
   let said = ''
   const started = new Promise<true>((done) => {
@@ -229,6 +233,13 @@ const launch = async (
   }
   return { ok: true, value: { pid, exited, stop } }
 }
+
+/** The last of its complaints that nothing survives, without the statements that Postgres may add to them. */
+const reasonsIn = (said: string): string =>
+  [...said.matchAll(/(?:PANIC|FATAL): +(.*)/g)]
+    .slice(-2)
+    .map(([, reason]) => reason)
+    .join('; ')
 
 // ── small things ────────────────────────────────────────────────────────────────────────────────────────────────────
 const findBinaries = async (): Promise<{ initdb: string; postgres: string }> => {
