@@ -220,7 +220,7 @@ const launch = async (
     })
   })
   const up = await Promise.race([started, exited, failed])
-  if (!up || child.pid === undefined) return { ok: false, said }
+  if (up !== true || child.pid === undefined) return { ok: false, said }
   const { pid } = child
   const stop = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
