@@ -67,6 +67,8 @@ export const startPump = (options: {
   let buffer: Waiting[] = []
   let buffered = { records: 0, bytes: 0 }
   const epochs = new Map<string, number>()
+  /** Partitions that nobody may read for now. */
+  const halted = new Set<string>()
   let stopped = false
   let arrived = Promise.withResolvers<void>()
   let taken = Promise.withResolvers<void>()
@@ -90,7 +92,10 @@ export const startPump = (options: {
   }
   const rewind = async (partitions: readonly Partition[]): Promise<void> => {
     clear(partitions)
-    options.source.rewind(remember(await runningPositions(sql, partitions)))
+    const running = remember(await runningPositions(sql, partitions))
+    for (const partition of partitions) halted.add(partitionName(partition))
+    for (const position of running) halted.delete(partitionName(position))
+    options.source.rewind(running)
   }
 
   const decode = (record: LogRecord): Item => {
@@ -99,7 +104,10 @@ export const startPump = (options: {
     return itemOf(record, decoded)
   }
 
-  /** Applies, halving where the data is at fault, until each record is in its table or in quarantine. */
+  /**
+   * Applies, halving where the data is at fault, until each record is in its table or in quarantine. Interrupted: some of it is not,
+   * so all of it has to come again from where the positions are.
+   */
   const apply = async (stretches: readonly Stretch[]): Promise<'on' | 'interrupted'> => {
     try {
       const result = await applier.apply(stretches)
@@ -113,14 +121,13 @@ export const startPump = (options: {
           return 'on'
         case 'lost':
           log.warn('position.lost', { partitions: stretches.map(partitionName) })
-          await rewind(stretches)
           return 'interrupted'
         case 'stuck':
           for (const partition of result.partitions) await sink.stuck(partition, result.reason)
-          await rewind(stretches)
           return 'interrupted'
         case 'unknown-generation':
           stopped = true
+          taken.resolve()
           options.failed(
             `another process registered views that this one doesn't know (catalog ${result.registered}): start this one with the same schema folder`,
           )
@@ -174,7 +181,7 @@ export const startPump = (options: {
         continue
       }
       const batch = take()
-      const work = apply(batch)
+      const work = apply(batch).then((outcome) => (outcome === 'on' || stopped ? undefined : rewind(batch)))
       inFlight = work.then(
         () => {},
         () => {},
@@ -207,10 +214,13 @@ export const startPump = (options: {
     async assigned(extents) {
       clear()
       await inFlight
+      halted.clear()
       return remember(await claimPositions(sql, extents))
     },
     async deliver(batch: Batch) {
       if (stopped) throw new Error('the pump has stopped')
+      // A source is not told of what only the applier found. Whatever it reads on is dropped until the partition may be read again.
+      if (halted.has(partitionName(batch))) return rewind([batch])
       const { topic, partition, from, to, records } = batch
       const bytes = records.reduce((total, { value }) => total + (value?.length ?? 0), 0)
       buffer.push({ stretch: { topic, partition, from, to, items: records.map(decode) }, bytes })
