@@ -1,0 +1,31 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+
+test('C7 every writer of entity rows goes through one function', async () => {
+  const target = String.raw`(?:\$\{([^}]*)\}|([\w".]+))`
+  const writes = [
+    `(?:insert|merge)\\s+into\\s+${target}`,
+    `delete\\s+from\\s+${target}`,
+    `truncate\\s+(?:table\\s+)?(?!is )${target}`,
+    `update\\s+${target}(?:\\s+(?:as\\s+)?\\w+)?\\s+set\\b`,
+    `copy\\s+${target}[^\\n]*\\sfrom\\b`,
+  ].map((write) => new RegExp(write, 'gi'))
+  /** Tables that are not an entity's: the engine's own, a view's, and those of the demo's source. */
+  const others = [
+    'ingest/dirty-log.ts: table',
+    'model/grouped-sql.ts: members',
+    'model/view-table-sql.ts: parts.table',
+    'model/view-table-sql.ts: table',
+  ]
+  const named = /: table (forebay|simulation)\.\w+$/
+  const root = new URL('../../src/', import.meta.url)
+  const found = new Set<string>()
+  for (const name of await readdir(root, { recursive: true })) {
+    if (!name.endsWith('.ts')) continue
+    const code = (await readFile(new URL(name, root), 'utf8')).replace(/^\s*(\/?\*|\/\/).*$/gm, '')
+    for (const write of writes)
+      for (const [, made, written] of code.matchAll(write)) found.add(`${name}: ${made ?? `table ${written}`}`)
+  }
+  const left = [...found].filter((one) => !named.test(one) && !others.includes(one))
+  expect(left).toEqual(['ingest/apply/entity-statement.ts: table'])
+})
