@@ -30,7 +30,8 @@ child=$!
 { read -r _ <&3; kill -9 $child; } 2>/dev/null &
 guard=$!
 trap : TERM INT
-code=0
+wait $child
+code=$?
 while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
 kill $guard 2>/dev/null
 exit $code`
