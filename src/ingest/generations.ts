@@ -4,9 +4,10 @@
  * contents and its first log entry; and an applier that doesn't know all of them stops (C8).
  */
 import { type CompiledView, compileView } from '../model/compile-view.ts'
-import { keyArray, shardOf } from '../model/key-sql.ts'
+import { rootKey } from '../model/dirty-path.ts'
+import { shardOf } from '../model/key-sql.ts'
 import type { Model } from '../model/model.ts'
-import { columnName, entityTable, ident } from '../model/names.ts'
+import { entityTable } from '../model/names.ts'
 import { entityOf } from '../model/row-scope.ts'
 import type { Sql } from '../platform/postgres.ts'
 import { currentSlot } from './dirty-log.ts'
@@ -56,12 +57,11 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
       const [row] = await tx<{ generation: number }[]>`
         insert into forebay.generations (view, hash) values (${view.table.view}, ${view.table.hash}) returning generation`
       const root = entityOf(model, view.view.of)
-      const key = keyArray(root.key.map((name) => ident(columnName(name))))
       await tx.unsafe(
         `insert into forebay.dirty (slot, generation, path, shard, keys, n)
          select $1::smallint, $2::int, 0, shard, jsonb_agg(k), count(*) from (
            select k, shard, (row_number() over (partition by shard)) / ${chunk} as chunk
-           from (select k, ${shardOf('k')} as shard from (select ${key} as k from ${entityTable(root)} where _live) r) s) c
+           from (select k, ${shardOf('k')} as shard from (select ${rootKey(root, 'r')} as k from ${entityTable(root)} r where _live) r) s) c
          group by shard, chunk`,
         [currentSlot(), row!.generation],
       )

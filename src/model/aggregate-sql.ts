@@ -49,12 +49,17 @@ const typeOf = (field: Field) => {
 const aggregateSql = (field: Field, value: AggregateValue, reach: Reach, filter: string): string => {
   if (value.column === undefined) return `count(*)${filter}`
   const owner = reach.row.walk(value.joins.slice(value.many + 1))
-  const { sql } = owner.column(value.column)
+  const { sql, type } = owner.column(value.column)
   switch (value.fn) {
     case 'count':
       return `count(${value.distinct ? 'distinct ' : ''}${sql})${filter}`
-    case 'sum':
-      return `coalesce(sum(${sql})${filter}, 0)`
+    case 'sum': {
+      const total = `coalesce(sum(${sql})${filter}, 0)`
+      // A sum of Long is numeric. Beyond 64 bits it is null, which withholds its row, rather than failing the whole view.
+      return valueSqlType(type) === 'bigint'
+        ? `case when abs(${total}) <= 9223372036854775807 then ${total} end`
+        : total
+    }
     case 'avg': {
       return averageSql(`sum(${sql})${filter}`, `count(${sql})${filter}`, scaleOf(typeOf(field)))
     }

@@ -55,5 +55,9 @@ const expandSql = (root: Entity, steps: readonly Join[], dependencies: Dependenc
     from.push(lookup(entityTable(entityAt(depth)), alias, [...match, `${alias}._live`]))
     below = depth > 0 ? steps[depth - 1]!.to.map(column) : []
   }
-  return keyRows(keyArray(root.key.map((name) => `p0.${ident(columnName(name))}`)), from.join(' '))
+  return keyRows(rootKey(root, 'p0'), from.join(' '))
 }
+
+/** The key of the row `alias` as the dirty log has it. */
+export const rootKey = (root: Entity, alias: string): string =>
+  keyArray(root.key.map((name) => ({ sql: `${alias}.${ident(columnName(name))}`, type: columnOf(root, name).type })))

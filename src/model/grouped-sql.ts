@@ -3,7 +3,7 @@
  * group values, in which null is a value like any other.
  */
 import { answerSql } from './answer-sql.ts'
-import { keyArray, keyRows, keyValue, lookup } from './key-sql.ts'
+import { keyRows, keyValue, lookup } from './key-sql.ts'
 import { lookupColumns } from './lookup-sql.ts'
 import type { Field, View } from './model.ts'
 import { collation, columnName, columnSqlType, entityTable, ident } from './names.ts'
@@ -34,7 +34,7 @@ export const groupedSql = (compilation: Compilation, view: View, name: string): 
   ]
   const key = root.key.map((field, i) => ({ field, column: `k${i}`, type: columnSqlType(columnOf(root, field)) }))
   const groupColumns = groupShape.outputs.map(({ field, sqlType }) => ({ name: columnName(field.name), sqlType }))
-  const group = keyArray(['_tenant', ...groupShape.outputs.map(({ field, sql }) => groupValue(field, sql))])
+  const group = `jsonb_build_array(${['_tenant', ...groupShape.outputs.map(({ field, sql }) => groupValue(field, sql))].join(', ')})`
   const complete = groupShape.complete.length ? ` where ${groupShape.complete.join(' and ')}` : ''
   const membersOf = (source: string): string =>
     `select ${[

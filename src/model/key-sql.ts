@@ -2,13 +2,14 @@
  * Keys as the dirty log carries them: a JSON array of the key's values. Equal keys have equal bytes, since numbers, texts and (in
  * a UTC session) instants have one jsonb form each.
  */
-import type { Column } from './model.ts'
-import { columnSqlType } from './names.ts'
+import type { Column, ValueType } from './model.ts'
+import { columnSqlType, valueSqlType } from './names.ts'
 
 export type KeyColumn = Pick<Column, 'name' | 'type' | 'list'>
 
-/** `jsonb_build_array(a, b)` of columns already written as SQL. */
-export const keyArray = (columns: readonly string[]): string => `jsonb_build_array(${columns.join(', ')})`
+/** A key's values, written as SQL, as one JSON array. Decimals are trimmed: 1.5 and 1.50 are one key. */
+export const keyArray = (values: readonly { readonly sql: string; readonly type: ValueType }[]): string =>
+  `jsonb_build_array(${values.map(({ sql, type }) => (valueSqlType(type) === 'numeric' ? `trim_scale(${sql})` : sql)).join(', ')})`
 
 /** The i-th value of the key `k`, in the column's own type. */
 export const keyValue = (key: string, index: number, column: KeyColumn): string =>

@@ -141,9 +141,9 @@ export const isRetriable = (error: unknown): boolean => {
   return retriable.has(code) || /^(08|53)[0-9A-Z]{3}$/.test(code)
 }
 
-const dataClasses = new Set(['22', '23', '54', '0A', '42'])
+const dataClasses = new Set(['21', '22', '23', '54', '0A', '42'])
 /**
- * True when the data or the statement is at fault and trying again can't help: data exception (22), constraint (23), limit (54),
+ * True when the data or the statement is at fault and trying again can't help: cardinality (21), data exception (22), constraint (23), limit (54),
  * unsupported (0A), a statement that does not fit the tables (42).
  */
 export const isDataError = (error: unknown): boolean => {

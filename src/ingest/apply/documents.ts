@@ -2,6 +2,7 @@
  * Entities whose rows are the elements of an array in a record: a record replaces the rows that its parent had before. Which
  * record that was is remembered per parent, so that an older one that comes late brings nothing back.
  */
+import { answerSql } from '../../model/answer-sql.ts'
 import type { Model } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident } from '../../model/names.ts'
 import { columnOf, entityOf } from '../../model/row-scope.ts'
@@ -21,7 +22,7 @@ export const resolveSets = async (tx: Tx, model: Model, sets: readonly ReplaceSe
     const parent = Object.keys(group[0]!.parent)
     const column = (field: string) => ident(columnName(field))
     const rows = await tx.unsafe(
-      `select p.n, ${entity.key.map((field) => `e.${column(field)} as ${ident(field)}`).join(', ')}
+      `select p.n, ${entity.key.map((field) => `${answerSql(`e.${column(field)}`, columnOf(entity, field).type)} as ${ident(field)}`).join(', ')}
        from json_to_recordset($1::text::json) as p(n int, ${parent.map((field) => `${column(field)} ${columnSqlType(columnOf(entity, field))}`).join(', ')})
        join ${entityTable(entity)} e on ${parent.map((field) => `e.${column(field)} = p.${column(field)}`).join(' and ')} where not e._deleted`,
       [JSON.stringify(group.map((set, n) => ({ n, ...renamed(set.parent) })))],

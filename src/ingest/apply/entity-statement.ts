@@ -9,6 +9,7 @@
 import { keyArray, shardOf } from '../../model/key-sql.ts'
 import type { Entity } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
+import { columnOf } from '../../model/row-scope.ts'
 import type { Change } from '../change.ts'
 
 /** A path that begins at this entity, in a generation that is kept up. */
@@ -96,7 +97,7 @@ stored as (
   where case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
     else (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) end and ${sameTenant}
   returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...image('old'), ...image('new')].join(', ')}),
-${loggedSql(paths)}
+${loggedSql(entity, paths)}
 rejected as (
   select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
     (e._epoch, e._version, e._tie) = (i._epoch, i._version, i._tie) as duplicate,
@@ -118,7 +119,7 @@ const imageName = (image: string, name: string): string => ident(`${image}_${unq
  * The dirty log: raw join values of old and new images (C1), one entry per generation, path and shard. A row logs nothing for a
  * path whose fields it didn't change.
  */
-const loggedSql = (paths: readonly LoggedPath[]): string => {
+const loggedSql = (entity: Entity, paths: readonly LoggedPath[]): string => {
   // Without paths the log's parameters still have to be named, or Postgres can't tell their types.
   if (paths.length === 0)
     return 'logged as (select 0 as n from (values ($2::smallint, $3::timestamptz, $4::text)) unused),'
@@ -126,8 +127,11 @@ const loggedSql = (paths: readonly LoggedPath[]): string => {
     const watched = path.watched.map((name) => ident(columnName(name)))
     const changed = `(old_live is distinct from new_live or (${watched.map((name) => imageName('old', name)).join(', ')}) is distinct from (${watched.map((name) => imageName('new', name)).join(', ')}))`
     return (['old', 'new'] as const).map((image) => {
-      const values = path.values.map((name) => imageName(image, ident(columnName(name))))
-      const present = values.map((value) => `${value} is not null`).join(' and ')
+      const values = path.values.map((name) => ({
+        sql: imageName(image, ident(columnName(name))),
+        type: columnOf(entity, name).type,
+      }))
+      const present = values.map(({ sql }) => `${sql} is not null`).join(' and ')
       return `select ${path.generation} as generation, ${path.path} as path, ${keyArray(values)} as k from stored where ${image}_live and ${changed} and ${present}`
     })
   })

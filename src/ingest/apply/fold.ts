@@ -6,6 +6,8 @@
  * version to compare; and a change of tenant must meet the stored tenant.
  */
 import type { Entity } from '../../model/model.ts'
+import { columnSqlType } from '../../model/names.ts'
+import { columnOf } from '../../model/row-scope.ts'
 import type { Change, Version } from '../change.ts'
 
 /** `older`: full images that a later one of the same batch replaces, or that come after it. */
@@ -26,8 +28,16 @@ export const compareVersions = (a: Ordered, b: Ordered): number => {
   return a.minor === b.minor ? 0 : a.minor < b.minor ? -1 : 1
 }
 
+/** Equal keys have equal texts: decimals are compared without trailing zeros. */
 export const keyText = (entity: Entity, change: Change): string =>
-  JSON.stringify(entity.key.map((name) => change.row[name]))
+  JSON.stringify(
+    entity.key.map((name) => {
+      const value = change.row[name]
+      const decimal =
+        columnSqlType(columnOf(entity, name)) === 'numeric' && typeof value === 'string' && value.includes('.')
+      return decimal ? value.replace(/\.?0+$/, '') : value
+    }),
+  )
 
 /** All changes are the entity's, in the order of their log. */
 export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
