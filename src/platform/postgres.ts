@@ -150,3 +150,10 @@ export const isDataError = (error: unknown): boolean => {
   const code = codeOf(error)
   return /^[0-9A-Z]{5}$/.test(code) && dataClasses.has(code.slice(0, 2))
 }
+
+/**
+ * True for a connection that was lost while postgres.js asked for its array types. It does so in a promise that nobody else has, so
+ * the loss comes up as one that nothing caught; whoever wanted the connection still gets another, or an error.
+ */
+export const isLostOpening = (error: unknown): boolean =>
+  isRetriable(error) && /\bfrom pg_catalog\.pg_type a\b/.test(String((error as { readonly query?: unknown }).query))
