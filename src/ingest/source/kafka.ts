@@ -63,7 +63,8 @@ export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions
       maxWaitTimeInMs: 5,
       maxBytesPerPartition: 1024 * 1024,
       maxBytes: 8 * 1024 * 1024,
-      sessionTimeout: 30_000,
+      // How long a killed process, or a broker's memory of one, keeps others from its partitions.
+      sessionTimeout: 10_000,
       heartbeatInterval: 3_000,
       metadataMaxAge: Math.max(500, maxLagMs / 2),
       // A crash ends the membership; the loop below begins another.
