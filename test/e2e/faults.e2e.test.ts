@@ -1,4 +1,6 @@
 /** What may happen to a running Forebay: parts that are away, kill -9, bad records, a full disk. Each time all that was taken is there in the end. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { append } from '../../src/ingest/source/journal.ts'
@@ -6,10 +8,12 @@ import { loadSchema } from '../../src/model/load.ts'
 import type { Model } from '../../src/model/model.ts'
 import { runningPostgres, startPostgres } from '../../src/platform/embedded-postgres.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
+import { kafkaClient } from '../kafka/client.ts'
 import type { Row } from '../law/seen.ts'
 import { expectViewsEqualQuery } from '../law/tables.ts'
 import { freePorts } from '../support/child.ts'
 import { begin, makePlace, type Place, processesOf, type Running, startForebay } from '../support/forebay.ts'
+import { ownRestartableKafka } from '../support/kafka.ts'
 import { freshDatabase } from '../support/postgres.ts'
 import { ownRedis } from '../support/redis.ts'
 import { canMount, mountSmall } from '../support/small-disk.ts'
@@ -186,6 +190,55 @@ test('Redis may be away at the start, come, and be killed at work: the answers s
   expect(running.child.alive()).toBe(true)
 })
 
+test('Kafka may be away at the start and die midway: both are said, and once it is back nothing is lost', async () => {
+  const where = await place()
+  const kafka = later(await ownRestartableKafka(1), ({ remove }) => remove())
+  const database = later(await freshDatabase(), (made) => made.drop())
+  const env = { ...where.env, DATABASE_URL: database.url, KAFKA_BROKERS: kafka.brokers.join(',') }
+  const running = await start({ ...where, env })
+  const waiting = () => running.readyz()
+  await expect
+    .poll(waiting, { timeout: 15_000 })
+    .toMatchObject({ status: 503, text: expect.stringMatching(/ingest.*ECONNREFUSED/) })
+  expect(running.child.output()).toContain('kafka.waiting')
+  expect((await running.post('customers', customers)).status).toBe(409)
+
+  const produce = async (topic: string, records: readonly { readonly id: string }[]) => {
+    const client = await kafkaClient(kafka.brokers)
+    const messages = records.map((record) => ({
+      key: JSON.stringify({ id: record.id }),
+      value: JSON.stringify(record),
+    }))
+    await client.producer.send({ topic, messages, acks: -1 })
+    await client.close()
+  }
+  const expectOrders = (from: number, to: number) =>
+    expect
+      .poll(() => answered(running), { timeout: 40_000 })
+      .toMatchObject({ orderCount: orders(from, to).filter(({ customerId }) => customerId === 'c1').length })
+  const first = later(await kafka.start(), ({ kill9 }) => kill9())
+  await produce('customers', customers)
+  await produce('orders', orders(0, 300))
+  await expectOrders(0, 300)
+  await ready(running)
+
+  await first.kill9()
+  await expect
+    .poll(waiting, { timeout: 20_000 })
+    .toMatchObject({ status: 503, text: expect.stringContaining('reason') })
+  expect(await answered(running)).toMatchObject({ id: 'c1' })
+  later(await kafka.start(), ({ kill9 }) => kill9())
+  await produce('orders', orders(300, 600))
+  await expectOrders(0, 600)
+  await ready(running)
+  const applied = async () => {
+    const [row] = await database.sql`select sum(next_offset)::int as n from forebay.positions`
+    return row!.n
+  }
+  await expect.poll(applied, { timeout: 10_000 }).toBe(customers.length + 600)
+  await expectAll(database.sql, where, { customers, orders: orders(0, 600) })
+}, 120_000)
+
 test('kill -9 amid ingestion loses and doubles nothing, and records that mean nothing are in quarantine once, with their bytes', async () => {
   const where = await place()
   const first = await start(where)
@@ -206,37 +259,42 @@ test('kill -9 amid ingestion loses and doubles nothing, and records that mean no
       reason: /Order\.total/,
     },
   ]
-  const count = 3_000
+  const count = 4_000
   // Each order three times over, and what counts is the last.
   const versions = [2, 1, 0].flatMap((back) => orders(0, count).map((one) => ({ ...one, total: one.total + back })))
-  for (let i = 0; i < versions.length; i += 3_000)
+  const sent = versions.length + bad.length
+  for (let i = 0; i < versions.length; i += count)
     await sql.begin((tx) =>
-      append(tx, 'orders', [...versions.slice(i, i + 3_000).map(bytesOf), ...(i === 0 ? bad : [])]),
+      append(tx, 'orders', [...versions.slice(i, i + count).map(bytesOf), ...(i === 0 ? bad : [])]),
     )
-  const applied = async (): Promise<number> => {
-    const [row] = await sql<
-      { n: number }[]
-    >`select coalesce(sum(next_offset), 0)::int as n from forebay.positions where topic = 'orders'`
-    return row!.n
+  const leave = async (running: Running): Promise<void> => {
+    await running.child.kill9()
+    await sql.end({ timeout: 1 })
   }
-  await first.child.kill9()
-  await sql.end({ timeout: 1 })
-
-  const second = await start(where)
+  /** What is still to do: records, and entries of the dirty log. */
+  const left = async (): Promise<string> => {
+    const [row] = await sql<{ records: string; entries: string }[]>`
+      select (select ${sent} - coalesce(sum(next_offset), 0) from forebay.positions where topic = 'orders')::text as records,
+        (select count(*) from forebay.dirty)::text as entries`
+    return `${row!.records} records and ${row!.entries} entries`
+  }
+  await leave(first)
+  const killed: string[] = []
+  for (let kills = 0; kills < 2; kills++) {
+    const running = await start(where)
+    sql = await open()
+    const before = await left()
+    const deadline = Date.now() + 3_000
+    while ((await left()) === before && Date.now() < deadline) await sleep(2)
+    killed.push(await left())
+    await leave(running)
+  }
+  expect(
+    killed.filter((what) => what !== '0 records and 0 entries'),
+    'killed amid it',
+  ).not.toEqual([])
+  await start(where)
   sql = await open()
-  const kills: number[] = []
-  for (let left = 2; left > 0; left--) {
-    const before = await applied()
-    const deadline = Date.now() + 5_000
-    while ((await applied()) === before && Date.now() < deadline) await sleep(2)
-    kills.push(await applied())
-    if (left === 2) {
-      await sql.end({ timeout: 1 })
-      await second.child.kill9()
-      await start(where)
-      sql = await open()
-    }
-  }
   later(sql, (one) => one.end({ timeout: 1 }))
   await expectAll(sql, where, { customers, orders: orders(0, count) })
   const parked = await sql<{ topic: string; entity: string; reason: string; key: Buffer | null; value: Buffer }[]>`
@@ -250,7 +308,18 @@ test('kill -9 amid ingestion loses and doubles nothing, and records that mean no
       key,
       value,
     })
-  console.info(`killed at ${kills.join(' and ')} of ${versions.length + bad.length}`)
+})
+
+test('a port that is taken ends the start with its remedy, and the Postgres that it had begun', async () => {
+  const holder = createServer().listen(0, '127.0.0.1')
+  later(holder, async (made) => made.close())
+  await once(holder, 'listening')
+  const where = await place()
+  const { port } = holder.address() as AddressInfo
+  const child = begin({ ...where.env, PORT: String(port) })
+  expect(await child.ended).toBe(1)
+  expect(child.output()).toMatch(new RegExp(`${port}.*PORT`))
+  expect(await processesOf(where.dataDir)).toEqual([])
 })
 
 describe('Ctrl-C', () => {
@@ -264,6 +333,21 @@ describe('Ctrl-C', () => {
     const before = Date.now()
     interrupt(running.child.pid)
     expect(await running.child.ended).toBe(0)
+    expect(Date.now() - before).toBeLessThan(5_000)
+    expect(await processesOf(where.dataDir)).toEqual([])
+  })
+
+  test.each([
+    ['Postgres', { DATABASE_URL: 'postgres://127.0.0.1:1/shop' }],
+    ['Kafka and Redis', { KAFKA_BROKERS: '127.0.0.1:1', REDIS_URL: 'redis://127.0.0.1:1' }],
+  ] as const)('does not wait for an absent %s', async (_, env) => {
+    const where = await place()
+    const child = later(begin({ ...where.env, ...env }), (made) => made.stop())
+    await sleep(3_000)
+    expect(child.alive(), child.output()).toBe(true)
+    const before = Date.now()
+    interrupt(child.pid)
+    expect(await child.ended).toBe(0)
     expect(Date.now() - before).toBeLessThan(5_000)
     expect(await processesOf(where.dataDir)).toEqual([])
   })

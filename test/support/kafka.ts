@@ -38,7 +38,31 @@ export async function ownKafka(partitions: number): Promise<KafkaService> {
   throw new Error("Kafka can't be started: install Java 17 and Maven, start Docker, or set TEST_KAFKA_BROKERS.")
 }
 
-async function javaKafka({ java, jars }: { java: string; jars: string }, partitions: number): Promise<KafkaService> {
+async function javaKafka(local: Local, partitions: number): Promise<KafkaService> {
+  const { brokers, start, remove } = await restartableKafka(local, partitions)
+  // Nothing in a test's log outlives it, so a broker needn't close cleanly.
+  const { kill9 } = await start()
+  found('Kafka', `Java, jars from Maven (${brokers[0]})`)
+  return { brokers, stop: () => kill9().then(remove) }
+}
+
+type Local = { readonly java: string; readonly jars: string }
+export type RestartableKafka = {
+  readonly brokers: string[]
+  /** Starts the broker with what it had when it last ended. */
+  start(): Promise<{ kill9(): Promise<void> }>
+  /** Throws its folder away; it must have ended. */
+  remove(): Promise<void>
+}
+
+/** A broker of the caller's own that isn't started yet and may be killed; takes Java and Maven's jars. */
+export async function ownRestartableKafka(partitions: number): Promise<RestartableKafka> {
+  const local = (await classPath('kafka')) ?? ((await installJava()) ? await classPath('kafka') : undefined)
+  if (local === undefined) throw new Error("Kafka can't be started and killed here: install Java 17 and Maven.")
+  return restartableKafka(local, partitions)
+}
+
+async function restartableKafka({ java, jars }: Local, partitions: number): Promise<RestartableKafka> {
   const folder = await mkdtemp(join(tmpdir(), 'forebay-kafka-'))
   const [port, controller] = (await freePorts(2)) as [number, number]
   const settings = { ...brokerSettings(port, controller, partitions), 'log.dirs': join(folder, 'logs') }
@@ -46,17 +70,15 @@ async function javaKafka({ java, jars }: { java: string; jars: string }, partiti
   const flags = await jvm(jars, '256m', folder)
   const format = ['kafka.tools.StorageTool', 'format', '-t', kafkaUuid(), '-c', properties]
   await run(java, [...flags, ...format], { timeout: 60_000 })
-  const child = startChild(java, [...flags, 'kafka.Kafka', properties])
   const brokers = [`127.0.0.1:${port}`]
-  await answers(brokers, child)
-  found('Kafka', `Java, jars from Maven (${brokers[0]})`)
   return {
     brokers,
-    async stop() {
-      // Nothing in a test's log outlives it, so a broker needn't close cleanly.
-      await child.kill9()
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    async start() {
+      const child = startChild(java, [...flags, 'kafka.Kafka', properties])
+      await answers(brokers, child)
+      return child
     },
+    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
   }
 }
 
