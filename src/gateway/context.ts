@@ -1,5 +1,5 @@
 /** What one request carries from step to step. */
-import type { GraphQLFieldConfig } from 'graphql'
+import type { ExecutionResult, GraphQLFieldConfig } from 'graphql'
 import type { OrderBy, View, Where } from '../model/model.ts'
 import type { Identity } from './auth.ts'
 import type { ViewFreshness } from './freshness.ts'
@@ -50,6 +50,8 @@ export type Context = {
   readonly now: () => number
   /** Set once the operation is planned. */
   reader?: Reader
+  /** Set where the operation was executed and Apollo Server must say how it went. */
+  result?: ExecutionResult
   /** Views whose rows the answer speaks of. */
   readonly touched: Set<string>
 }

@@ -1,14 +1,12 @@
 /** GraphQL over HTTP: bodies in, answers out, within the time allowed. */
-
-import type { HTTPGraphQLResponse } from '@apollo/server'
 import { GraphQLError } from 'graphql'
 import { HttpError, type RequestContext, type Route } from '../platform/http.ts'
 import { log } from '../platform/log.ts'
 import { type ErrorCode, formatError, refusal, statusOf } from './errors.ts'
 import { limits } from './limits.ts'
-import type { GraphqlRequest } from './server.ts'
+import type { GraphqlAnswer, GraphqlRequest } from './steps.ts'
 
-type Answer = (request: GraphqlRequest, context: RequestContext) => Promise<HTTPGraphQLResponse>
+type Answer = (request: GraphqlRequest, context: RequestContext) => Promise<GraphqlAnswer>
 
 const bodyOf = async (context: RequestContext): Promise<unknown> => {
   if (context.request.method !== 'POST') return undefined
@@ -56,12 +54,11 @@ export const graphqlRoute = (answer: Answer): Route => ({
     try {
       const search = request.url?.match(/\?.*$/s)?.[0] ?? ''
       const asked = { method: request.method ?? 'GET', headers: request.headers, search, body: await bodyOf(context) }
-      const { status, headers, body } = await inTime(answer(asked, context))
+      const { status, headers, text } = await inTime(answer(asked, context))
       response.setHeader('Cache-Control', 'no-store')
       for (const [name, value] of headers) response.setHeader(name, value)
-      response.statusCode = status ?? 200
-      if (body.kind !== 'complete') throw new Error('an answer in pieces was not asked for')
-      response.end(body.string)
+      response.statusCode = status
+      response.end(text)
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error
       refuse(context, error)

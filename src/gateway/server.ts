@@ -1,51 +1,25 @@
 /** Apollo Server as the HTTP and GraphQL shell: parse, validate, negotiate. What an operation means and answers is main.ts's. */
-import { ApolloServer, type ApolloServerOptionsWithGateway, HeaderMap, type HTTPGraphQLResponse } from '@apollo/server'
+import { ApolloServer, type ApolloServerOptionsWithGateway, HeaderMap } from '@apollo/server'
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
 } from '@apollo/server/plugin/disabled'
-import {
-  type DocumentNode,
-  type ExecutionResult,
-  GraphQLError,
-  type GraphQLSchema,
-  type OperationDefinitionNode,
-} from 'graphql'
+import { GraphQLError, type GraphQLSchema } from 'graphql'
 import { log } from '../platform/log.ts'
 import type { Context } from './context.ts'
 import { formatError, refusal } from './errors.ts'
 import { limits } from './limits.ts'
+import { createShortWay } from './short-way.ts'
+import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
 
-export type Variables = Readonly<Record<string, unknown>>
-export type Steps = {
-  /** Throws what refuses the operation. */
-  plan(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): void
-  execute(
-    document: DocumentNode,
-    operationName: string | undefined,
-    variables: Variables,
-    context: Context,
-  ): Promise<ExecutionResult>
-  /** What the answer says of itself. */
-  respond(context: Context): {
-    readonly extensions: Readonly<Record<string, unknown>>
-    readonly headers: readonly (readonly [string, string])[]
-  }
-}
-export type GraphqlRequest = {
-  readonly method: string
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
-  /** With its `?`. */
-  readonly search: string
-  readonly body: unknown
-}
 export type GraphqlServer = {
-  run(request: GraphqlRequest, context: Context): Promise<HTTPGraphQLResponse>
+  run(request: GraphqlRequest, context: Context): Promise<GraphqlAnswer>
   stop(): Promise<void>
 }
 
 /** One document, parsed and validated against the full schema, serves all roles; execution sees the role's own. */
 export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Promise<GraphqlServer> => {
+  const shortWay = createShortWay(steps)
   // A gateway is how Apollo Server lets another executor in while it keeps parsing, validation and error handling.
   const gateway: ApolloServerOptionsWithGateway<Context>['gateway'] = {
     onSchemaLoadOrUpdate: (announce) => {
@@ -53,13 +27,11 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
       return () => {}
     },
     load: async () => ({
-      executor: async ({ document, request, context }) =>
-        (await steps.execute(
-          document,
-          request.operationName,
-          request.variables ?? {},
-          context as unknown as Context,
-        )) as never,
+      executor: async ({ document, request, context: given }) => {
+        const context = given as unknown as Context
+        const { operationName, variables = {} } = request
+        return (context.result ?? (await steps.execute(document, operationName, variables, context))) as never
+      },
     }),
     stop: async () => {},
   }
@@ -87,10 +59,11 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
       ApolloServerPluginLandingPageDisabled(),
       {
         requestDidStart: async () => ({
-          didResolveOperation: async ({ document, operation, request, contextValue }) => {
+          didResolveOperation: async ({ source, document, operation, request, contextValue }) => {
             if (!operation)
               throw refusal('BAD_USER_INPUT', 'Several operations stand in the document: say which with operationName.')
             steps.plan(document, operation, request.variables ?? {}, contextValue)
+            shortWay.learnDocument(source, document)
           },
           willSendResponse: async ({ request, response, errors, contextValue }) => {
             if (response.body.kind !== 'single') return
@@ -107,15 +80,21 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
   await server.start()
   return {
     run: async (request, context) => {
+      const short = await shortWay.answer(request, context)
+      if (short) return short
       const headers = new HeaderMap()
       for (const name of heeded) {
         const value = request.headers[name]
         if (value !== undefined) headers.set(name, typeof value === 'string' ? value : value.join(', '))
       }
-      return await server.executeHTTPGraphQLRequest({
+      const response = await server.executeHTTPGraphQLRequest({
         httpGraphQLRequest: { method: request.method, headers, search: request.search, body: request.body },
         context: async () => context,
       })
+      if (response.body.kind !== 'complete') throw new Error('an answer in pieces was not asked for')
+      const answer = { status: response.status ?? 200, headers: [...response.headers], text: response.body.string }
+      shortWay.learnType(request, answer)
+      return answer
     },
     stop: () => server.stop(),
   }

@@ -1,0 +1,97 @@
+/**
+ * The short way to an answer: an operation that Apollo Server has parsed and validated before is planned and executed at once, at
+ * less than half the cost. It answers only what has no errors, in the very bytes of Apollo's answer; all else goes on to Apollo,
+ * with what was read, which then says what is wrong.
+ */
+import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql'
+import { LRUCache } from 'lru-cache'
+import type { Context } from './context.ts'
+import type { GraphqlAnswer, GraphqlRequest, Steps, Variables } from './steps.ts'
+
+export type ShortWay = {
+  /** Undefined where Apollo must answer. What was executed is then left in the context. */
+  answer(request: GraphqlRequest, context: Context): Promise<GraphqlAnswer | undefined>
+  /** The document is valid against the full schema. */
+  learnDocument(text: string, document: DocumentNode): void
+  /** How Apollo reads the Accept of a request that it answered. */
+  learnType(request: GraphqlRequest, answer: GraphqlAnswer): void
+}
+
+/** Of all documents' texts together. */
+const maxCharacters = 4_000_000
+
+type Asked = {
+  readonly query: string
+  readonly operationName: string | undefined
+  readonly variables: Variables
+}
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The body's fields, where they are of the types that GraphQL over HTTP wants. */
+const readAsked = (body: unknown): Asked | undefined => {
+  if (!isRecord(body)) return undefined
+  const { query, operationName = null, variables = null, extensions = null } = body
+  const fits =
+    typeof query === 'string' &&
+    (operationName === null || typeof operationName === 'string') &&
+    (variables === null || isRecord(variables)) &&
+    (extensions === null || (isRecord(extensions) && !('persistedQuery' in extensions)))
+  return fits ? { query, operationName: operationName ?? undefined, variables: variables ?? {} } : undefined
+}
+
+const acceptOf = ({ headers }: GraphqlRequest): string => String(headers.accept ?? '')
+
+export const createShortWay = (steps: Steps): ShortWay => {
+  const documents = new LRUCache<string, DocumentNode>({
+    maxSize: maxCharacters,
+    sizeCalculation: (_, text) => Math.max(1, text.length),
+  })
+  const types = new LRUCache<string, string>({ max: 100 })
+
+  /** Undefined for what is refused: Apollo refuses it again. */
+  const execute = async (
+    document: DocumentNode,
+    { operationName, variables }: Asked,
+    context: Context,
+  ): Promise<ExecutionResult | undefined> => {
+    const operation = getOperationAST(document, operationName)
+    if (!operation) return undefined
+    try {
+      steps.plan(document, operation, variables, context)
+    } catch {
+      return undefined
+    }
+    return await steps.execute(document, operationName, variables, context)
+  }
+
+  return {
+    answer: async (request, context) => {
+      const type = request.method === 'POST' ? types.get(acceptOf(request)) : undefined
+      const asked = type === undefined ? undefined : readAsked(request.body)
+      const document = asked && documents.get(asked.query)
+      if (type === undefined || !document) return undefined
+      const result = await execute(document, asked, context)
+      if (!result) return undefined
+      if (result.errors) {
+        context.result = result
+        return undefined
+      }
+      const { extensions, headers } = steps.respond(context)
+      const said = Object.keys(extensions).length > 0 ? { extensions } : {}
+      return {
+        status: 200,
+        headers: [...headers, ['content-type', type]],
+        text: `${JSON.stringify({ data: result.data, ...said })}\n`,
+      }
+    },
+    learnDocument: (text, document) => {
+      documents.set(text, document)
+    },
+    learnType: (request, { status, headers }) => {
+      if (request.method !== 'POST' || status !== 200) return
+      const type = headers.find(([name]) => name === 'content-type')?.[1]
+      if (type !== undefined) types.set(acceptOf(request), type)
+    },
+  }
+}

@@ -1,0 +1,32 @@
+/** What stands between HTTP and an answer: the request as the shell gives it, and the steps it asks for. */
+import type { DocumentNode, ExecutionResult, OperationDefinitionNode } from 'graphql'
+import type { Context } from './context.ts'
+
+export type Variables = Readonly<Record<string, unknown>>
+export type Steps = {
+  /** Throws what refuses the operation. */
+  plan(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): void
+  execute(
+    document: DocumentNode,
+    operationName: string | undefined,
+    variables: Variables,
+    context: Context,
+  ): Promise<ExecutionResult>
+  /** What the answer says of itself. */
+  respond(context: Context): {
+    readonly extensions: Readonly<Record<string, unknown>>
+    readonly headers: readonly (readonly [string, string])[]
+  }
+}
+export type GraphqlRequest = {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** With its `?`. */
+  readonly search: string
+  readonly body: unknown
+}
+export type GraphqlAnswer = {
+  readonly status: number
+  readonly headers: readonly (readonly [string, string])[]
+  readonly text: string
+}
