@@ -29,10 +29,10 @@ export const compareVersions = (a: Ordered, b: Ordered): number => {
 }
 
 /** Equal keys have equal texts: decimals are compared without trailing zeros. */
-export const keyText = (entity: Entity, change: Change): string =>
+export const keyText = (entity: Entity, { row }: Pick<Change, 'row'>): string =>
   JSON.stringify(
     entity.key.map((name) => {
-      const value = change.row[name]
+      const value = row[name]
       const decimal =
         columnSqlType(columnOf(entity, name)) === 'numeric' && typeof value === 'string' && value.includes('.')
       return decimal ? value.replace(/\.?0+$/, '') : value

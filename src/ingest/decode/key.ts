@@ -1,11 +1,11 @@
 /**
  * The record's own key, as key columns by name: what a delete is known by.
  */
-import type { Entity } from '../../model/model.ts'
+import type { Column } from '../../model/model.ts'
 import type { LogRecord } from '../change.ts'
 import { type ConnectSchema, type Document, exactly, isObject, parseDocument, type SchemaCache } from './document.ts'
 import { DecodeFault } from './fault.ts'
-import { keyColumns, schemaAt, walk } from './row.ts'
+import { schemaAt, walk } from './row.ts'
 
 /** `values`: by column name; a column that the key doesn't hold is left out. `schema`: its fields are the columns likewise. */
 export type RecordKey = {
@@ -14,10 +14,10 @@ export type RecordKey = {
   readonly document: Document
 }
 
-/** A struct by source names, in any order; or, where the key is one column, a bare value or text. Undefined: no key. */
-export const compileKey = (entity: Entity): ((record: LogRecord, schemas: SchemaCache) => RecordKey | undefined) => {
-  const columns = keyColumns(entity)
-  return ({ key }, schemas) => {
+/** A struct by source names, in any order; or, where one column is asked for, a bare value or text. Undefined: no key. */
+export const compileKey =
+  (columns: readonly Column[]): ((record: LogRecord, schemas: SchemaCache) => RecordKey | undefined) =>
+  ({ key }, schemas) => {
     if (key === null || key.length === 0) return undefined
     const document = documentOf(key, schemas)
     const { payload, schema } = document
@@ -39,7 +39,6 @@ export const compileKey = (entity: Entity): ((record: LogRecord, schemas: Schema
     const value = typeof payload === 'string' ? payload : document.text
     return { values: { [column.name]: value }, schema: undefined, document }
   }
-}
 
 const documentOf = (key: Buffer, schemas: SchemaCache): Document => {
   try {

@@ -75,7 +75,7 @@ const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape =
  * partitions, so there the event itself goes first.
  */
 const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, columns: readonly Column[]) => {
-  const keyOf = compileKey(entity)
+  const keyOf = compileKey(columns)
   const byKey = perSchema((schema) =>
     compileCells(columns, entity, enums, ({ name }) => ({ kind: 'path', roots: [0], path: [name] }), schema),
   )
