@@ -1,7 +1,7 @@
 /** Keys derived from the one secret, each for its own purpose, and what is signed or sealed with them. */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { onceWritten } from '../platform/dev-keys.ts'
 
 export type Keys = { readonly token: Buffer; readonly cursor: Buffer; readonly position: Buffer }
 
@@ -26,19 +26,9 @@ export const readSecret = async (options: {
     )
   }
   const file = join(options.dataDir, 'secret')
-  try {
-    return await readFile(file, 'utf8')
-  } catch {
-    await mkdir(options.dataDir, { recursive: true })
-    const made = randomBytes(32).toString('hex')
-    try {
-      await writeFile(file, made, { flag: 'wx', mode: 0o600 })
-      await chmod(file, 0o600)
-      return made
-    } catch {
-      return await readFile(file, 'utf8')
-    }
-  }
+  const kept = await onceWritten(file, async () => randomBytes(32).toString('hex'))
+  if (kept.length < 32) throw new Error(`${file} holds no secret; remove it and a new one is made`)
+  return kept
 }
 
 /**

@@ -38,7 +38,7 @@ const parse = (text: string, file: string): JWK => {
 }
 
 /** The file appears whole or not at all, and whoever comes second takes the first one's. */
-const onceWritten = async (file: string, make: () => Promise<string>): Promise<string> => {
+export const onceWritten = async (file: string, make: () => Promise<string>): Promise<string> => {
   const present = await readFile(file, 'utf8').catch(() => undefined)
   if (present !== undefined) return present
   await mkdir(join(file, '..'), { recursive: true })
