@@ -13,7 +13,6 @@ import { answerFreshness, freshnessHeaders } from './answer-freshness.ts'
 import { type Authenticate, configuredAuthenticator, type Identity } from './auth.ts'
 import type { Context } from './context.ts'
 import { refusal } from './errors.ts'
-import { checkNames } from './field-names.ts'
 import { aged, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
@@ -65,10 +64,9 @@ const askingHeaders = [
   'forebay-wait',
 ]
 
-/** Throws when the configuration, the model's names or Postgres don't let it start. */
+/** Throws when the configuration or Postgres doesn't let it start. */
 export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
   const { config, model, sql } = options
-  checkNames(model)
   const authenticate = options.authenticate ?? (await configuredAuthenticator(config))
   const keys = deriveKeys(
     await readSecret({ secret: config.secret, production: config.production, dataDir: config.dataDir }),

@@ -12,11 +12,11 @@ import {
   GraphQLString,
   specifiedDirectives,
 } from 'graphql'
+import { manyName, oneName } from '../model/generated-names.ts'
 import type { Model } from '../model/model.ts'
 import type { ViewTable } from '../model/view-table.ts'
 import { type FieldConfig, readerOf, type ViewRow } from './context.ts'
 import { fieldError } from './errors.ts'
-import { manyName, oneName } from './field-names.ts'
 import { readGlobalId } from './global-id.ts'
 import type { Root } from './plan.ts'
 import { literalOf } from './predicate.ts'

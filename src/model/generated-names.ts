@@ -1,10 +1,10 @@
-/** The GraphQL names that come of a view's name. */
+/** The GraphQL names that come of a view's name, and those that are the engine's own. */
 
 /** `CustomerOverview` → `customerOverview`. */
-const oneName = (view: string): string => view.charAt(0).toLowerCase() + view.slice(1)
+export const oneName = (view: string): string => view.charAt(0).toLowerCase() + view.slice(1)
 
 /** English in its simple form: `categories`, `boxes`, `customerOverviews`. */
-const manyName = (view: string): string =>
+export const manyName = (view: string): string =>
   oneName(view)
     .replace(/([^aeiou])y$/, '$1ie')
     .replace(/(s|x|z|ch|sh)$/, '$1e')
