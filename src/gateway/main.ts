@@ -1,6 +1,7 @@
 /** The gateway: authenticate → plan → wait → fetch → mask → respond. */
 import { execute, type GraphQLSchema } from 'graphql'
 import { LRUCache } from 'lru-cache'
+import { crossings } from '../model/cross-tenant-sql.ts'
 import type { Model } from '../model/model.ts'
 import { databaseClock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
@@ -27,7 +28,7 @@ import { graphqlSchema, rootsOf, sharedTypes } from './schema.ts'
 import { deriveKeys, readSecret } from './secret.ts'
 import { startGraphqlServer } from './server.ts'
 import { createRunner } from './statements.ts'
-import { readStatus } from './status.ts'
+import { countCrossings, readStatus } from './status.ts'
 import type { Steps } from './steps.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './verdict.ts'
 import { startWatch } from './watch.ts'
@@ -136,7 +137,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       now: () => clock.upper(),
       status: async () => {
         if (!snapshot) throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
-        return await readStatus(sql, snapshot, bases, clock.upper())
+        const status = await readStatus(sql, snapshot, bases, clock.upper())
+        return { ...status, crossTenant: countCrossings(run, crossings(model)) }
       },
     }
   }

@@ -79,7 +79,22 @@ const parkedType = new GraphQLObjectType({
     reasons: { ...listOf(GraphQLString), description: 'At most five different ones.' },
   },
 })
+const crossingType = new GraphQLObjectType({
+  name: 'ForebayCrossing',
+  fields: {
+    join: { ...required(GraphQLString), description: '`Entity.field`' },
+    count: { type: GraphQLInt, description: 'Counted when asked for, over both tables.' },
+  },
+})
 export const forebayType = new GraphQLObjectType<Status, Context>({
   name: 'Forebay',
-  fields: { views: listOf(viewStatusType), sources: listOf(sourceType), quarantine: listOf(parkedType) },
+  fields: {
+    views: listOf(viewStatusType),
+    sources: listOf(sourceType),
+    quarantine: listOf(parkedType),
+    crossTenant: {
+      ...listOf(crossingType),
+      description: 'By join: pairs of rows that it would bring together but for their tenants. No view shows them.',
+    },
+  },
 })

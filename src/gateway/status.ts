@@ -1,6 +1,8 @@
 /** How the engine is: what `forebay { … }` answers. */
+import type { Crossing } from '../model/cross-tenant-sql.ts'
 import type { Sql } from '../platform/postgres.ts'
 import { type FreshnessState, generationOf, type Snapshot, type ViewBasis, viewFreshness } from './freshness.ts'
+import type { Run } from './statements.ts'
 
 export type Status = {
   readonly views: readonly {
@@ -23,6 +25,7 @@ export type Status = {
     readonly oldest: string
     readonly reasons: readonly string[]
   }[]
+  readonly crossTenant: readonly { readonly join: string; count(): Promise<number> }[]
 }
 type PartitionStatus = Snapshot['partitions'][number] & { readonly observedEnd: string | null }
 
@@ -49,7 +52,7 @@ export const readStatus = async (
   snapshot: Snapshot,
   bases: ReadonlyMap<string, ViewBasis>,
   now: number,
-): Promise<Status> => {
+): Promise<Omit<Status, 'crossTenant'>> => {
   const [row] = await sql.unsafe<{ detail: string }[]>(detailSql, [], { prepare: true })
   const detail = JSON.parse(row!.detail) as Detail
   const views = [...bases.values()].map((basis) => {
@@ -87,4 +90,17 @@ export const readStatus = async (
       reasons: detail.reasons.find(({ topic, entity }) => topic === one.topic && entity === one.entity)?.reasons ?? [],
     })),
   }
+}
+
+/** Each is counted when its count is asked for, one after the other: they read whole tables. */
+export const countCrossings = (run: Run, crossings: readonly Crossing[]): Status['crossTenant'] => {
+  let last: Promise<unknown> = Promise.resolve()
+  return crossings.map(({ join, count }) => ({
+    join,
+    count: () => {
+      const counted = last.then(async () => (await run<{ n: number }>({ text: count, values: [] }, false))[0]?.n ?? 0)
+      last = counted.catch(() => {})
+      return counted
+    },
+  }))
 }

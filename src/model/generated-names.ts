@@ -36,6 +36,7 @@ export const reservedTypes: readonly string[] = [
   'ForebaySource',
   'ForebayPartition',
   'ForebayParked',
+  'ForebayCrossing',
   'RowFreshness',
   'FreshnessState',
   'OrderDirection',
