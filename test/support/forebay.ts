@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { developmentToken, type TokenClaims } from '../../src/operate/token.ts'
 import { type Child, startChild } from './child.ts'
 
-export const cli = join(import.meta.dirname, '../../src/cli.ts')
+const cli = join(import.meta.dirname, '../../src/cli.ts')
 
-export type Environment = Readonly<Record<string, string>>
+type Environment = Readonly<Record<string, string>>
 export type Place = { readonly dataDir: string; readonly env: Environment; remove(): Promise<void> }
 
 /** A schema folder with one file, and where data goes (`dataDir`: somewhere else). */
@@ -34,7 +34,7 @@ export type Running = {
   post(topic: string, records: readonly unknown[]): Promise<{ readonly status: number; readonly text: string }>
   readyz(): Promise<{ readonly status: number; readonly text: string }>
 }
-export type Asked = {
+type Asked = {
   readonly status: number
   // biome-ignore lint/suspicious/noExplicitAny: an answer's shape is the test's own knowledge
   readonly body: any

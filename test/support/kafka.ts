@@ -47,7 +47,7 @@ async function javaKafka(local: Local, partitions: number): Promise<KafkaService
 }
 
 type Local = { readonly java: string; readonly jars: string }
-export type RestartableKafka = {
+type RestartableKafka = {
   readonly brokers: string[]
   /** Starts the broker with what it had when it last ended. */
   start(): Promise<{ kill9(): Promise<void> }>
