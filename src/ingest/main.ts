@@ -13,6 +13,7 @@ import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
 import { startPump } from './pump.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
+import { byKey, plans } from './session-settings.ts'
 import { journalSource } from './source/journal.ts'
 import { kafkaSource } from './source/kafka.ts'
 import { startObserver } from './source/observe.ts'
@@ -37,11 +38,6 @@ export type Ingest = {
 
 /** Records waiting beyond which maintenance holds back, so that a key changed often is recomputed once. */
 const farBehind = 5_000
-
-/** The engine's statements always mean the same work, whatever their parameters, so planning them anew each time is time lost. */
-const plans = { plan_cache_mode: 'force_generic_plan', jit: 'off' }
-/** Maintenance reads by key and index alone; a plan made while a table was small must not read all of it once it is large. */
-const byKey = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' }
 
 export const startIngest = async ({ config, model, sql, authenticate, failed }: IngestOptions): Promise<Ingest> => {
   const clock = databaseClock(sql)
