@@ -11,6 +11,8 @@ export type Table = {
   readonly entity: string
   /** How many keys it has. */
   readonly size: number
+  /** Every row comes at the start, and none is deleted. */
+  readonly lasting?: true
   key(index: number): Row
   /** All but the key. `version` is that of the write. */
   rest(draw: Draw, index: number, version: bigint): Row
@@ -35,10 +37,11 @@ export const foreignHistory = (draw: Draw, model: Model, tables: readonly Table[
   const slots = tables.flatMap((table) => Array.from({ length: table.size }, (_, index) => ({ table, index })))
   const rows = new Map<string, Map<string, Row>>([...model.entities.keys()].map((name) => [name, new Map()]))
   const writes: SourceWrite[] = []
+  const lasting = slots.filter(({ table }) => table.lasting)
   const snapshot = Math.ceil(length / 3)
   let version = 1000n
   for (let i = 0; i < length; i++) {
-    const { table, index } = draw.pick(slots)
+    const { table, index } = lasting[i] ?? draw.pick(slots)
     const entity = entityOf(model, table.entity)
     const key = table.key(index)
     const id = JSON.stringify(key)
@@ -47,7 +50,7 @@ export const foreignHistory = (draw: Draw, model: Model, tables: readonly Table[
     const read = i < snapshot
     if (read && existing) continue
     if (!read) version += BigInt(1 + draw.below(3))
-    if (existing && draw.oneIn(8)) {
+    if (existing && !table.lasting && draw.oneIn(8)) {
       mine.delete(id)
       writes.push({ entity, key, row: null, op: 'd', lsn: version })
       continue

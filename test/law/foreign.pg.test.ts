@@ -18,6 +18,7 @@ import { type ViewRow, viewRows } from './oracle.ts'
 import { runProcess } from './process.ts'
 import { seed } from './runs.ts'
 import { expectViewsEqualQuery } from './tables.ts'
+import { compareText } from './values.ts'
 
 const writes = 700
 
@@ -42,8 +43,10 @@ const expected = ({ model, rows }: World, view: string): readonly ViewRow[] =>
   viewRows(model, model.views.get(view)!, rows)
 const only = (row: ViewRow, fields: readonly string[]) =>
   Object.fromEntries(fields.map((name) => [name, row.values[name]]))
-const byName = (a: ViewRow, b: ViewRow): number => (text(a) < text(b) ? -1 : 1)
-const text = ({ values, key }: ViewRow): string => `${values.name ?? values.companyName}\0${key}`
+/** By name, then by key, which is a number in both. */
+const byName = (a: ViewRow, b: ViewRow): number =>
+  compareText(String(a.values.name), String(b.values.name)) ||
+  Number(BigInt(String(a.key[0])) - BigInt(String(b.key[0])))
 
 describe.each([northwind, github])('$name', (foreign) => {
   let world: World

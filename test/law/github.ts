@@ -34,6 +34,7 @@ export const github: Foreign = {
     {
       entity: 'Org',
       size: sizes.orgs,
+      lasting: true,
       key: (i) => ({ id: id(i) }),
       rest: (d, _, version) => ({ login: d.pick(['acme', 'globex']), updatedAt: second(version) }),
     },
