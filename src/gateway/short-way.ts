@@ -17,8 +17,8 @@ export type ShortWay = {
   learnType(request: GraphqlRequest, answer: GraphqlAnswer): void
 }
 
-/** Of all documents' texts together. */
-const maxCharacters = 4_000_000
+/** Of all documents' texts together. A parsed document takes up to 170 bytes a character, so 50 MB at the worst. */
+const maxCharacters = 300_000
 
 type Asked = {
   readonly query: string
