@@ -1,7 +1,6 @@
 /** How a long-running verb begins and ends: everything it opened is closed in the reverse order, whatever ends it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from './log.ts'
-import { isLostOpening } from './postgres.ts'
 
 export type Lifetime = {
   /** What to close at the end; `defer` each thing as soon as it is open. */
@@ -53,7 +52,6 @@ const closeWithin = async (resources: AsyncDisposableStack, ms: number): Promise
 /** A fault that nothing caught: said once, without values, and the process ends, since nobody knows what state it is in. */
 export const dieOnUncaught = (): void => {
   const die = (error: unknown): void => {
-    if (isLostOpening(error)) return
     log.error('uncaught', { error })
     process.exit(1)
   }

@@ -1,6 +1,7 @@
 /** Postgres through postgres.js, with the same types and the same manners everywhere. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { arrayTypes } from './array-types.ts'
 
 export type Sql = postgres.Sql
 export type TransactionSql = postgres.TransactionSql
@@ -31,7 +32,9 @@ export const connect = (url: string, options: ConnectOptions): Sql => {
     // Seconds; by default it grows to 20, for which a server that is back would go unnoticed.
     backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 0.5),
     onnotice: () => {},
+    fetch_types: false,
     types: {
+      ...arrayTypes,
       date: {
         to: timeTypes.timestamptz,
         from: Object.values(timeTypes),
@@ -150,10 +153,3 @@ export const isDataError = (error: unknown): boolean => {
   const code = codeOf(error)
   return /^[0-9A-Z]{5}$/.test(code) && dataClasses.has(code.slice(0, 2))
 }
-
-/**
- * True for a connection that was lost while postgres.js asked for its array types. It does so in a promise that nobody else has, so
- * the loss comes up as one that nothing caught; whoever wanted the connection still gets another, or an error.
- */
-export const isLostOpening = (error: unknown): boolean =>
-  isRetriable(error) && /\bfrom pg_catalog\.pg_type a\b/.test(String((error as { readonly query?: unknown }).query))
