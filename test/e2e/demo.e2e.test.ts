@@ -23,15 +23,15 @@ const blocks = (language: string): string[] =>
   [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, text = '']) => text)
 const query = blocks('graphql')[0] ?? ''
 
-/** What `npm run demo` hands to Node. */
-const npmRunDemo = (JSON.parse(await readFile('package.json', 'utf8')) as { scripts: { demo: string } }).scripts.demo
-  .split(' ')
-  .slice(1)
+/** What `npm run demo` runs. */
+const [command = '', ...words] = (
+  JSON.parse(await readFile('package.json', 'utf8')) as { scripts: { demo: string } }
+).scripts.demo.split(' ')
 
 let dataDir: string
 const startDemo = async (...options: string[]): Promise<Demo> => {
   const { KAFKA_BROKERS: _k, DATABASE_URL: _d, REDIS_URL: _r, NODE_ENV: _n, VITEST: _v, ...env } = process.env
-  const child = spawn(process.execPath, [...npmRunDemo, ...options], {
+  const child = spawn(command, [...words, ...options], {
     env: { ...env, FOREBAY_DATA: dataDir, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
