@@ -73,3 +73,7 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
     return { version: catalog!.version, generations }
   }) as Promise<Catalog>
 }
+
+/** Why a process that doesn't know all registered views can't go on. */
+export const unknownViews = (registered: number): string =>
+  `another process registered views that this one doesn't know (catalog ${registered}): start this one with the same schema folder`

@@ -8,7 +8,7 @@ import { connect, type Sql } from '../platform/postgres.ts'
 import { connectRedis } from '../platform/redis.ts'
 import { createApplier } from './apply/apply.ts'
 import { createDecoder } from './decode.ts'
-import { registerViews } from './generations.ts'
+import { registerViews, unknownViews } from './generations.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
 import { startPump } from './pump.ts'
@@ -67,6 +67,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     catalog,
     published: publisher(redis),
     behind: () => pump.backlog() > farBehind,
+    outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
   const observer = startObserver({ sql, clock, source, maxLagMs })
   await source.start(pump.sink)

@@ -10,6 +10,7 @@ import { type Applied, type Applier, Moved } from './apply/apply.ts'
 import { condemn, halve, type Item, itemOf, recordCount, type Stretch } from './apply/stretch.ts'
 import type { LogRecord } from './change.ts'
 import type { Decoder } from './decode.ts'
+import { unknownViews } from './generations.ts'
 import { type Claimed, claimPositions, markStuck, runningPositions } from './source/positions.ts'
 import { type Batch, type LogSource, type Partition, partitionName, type Sink } from './source.ts'
 
@@ -128,9 +129,7 @@ export const startPump = (options: {
         case 'unknown-generation':
           stopped = true
           taken.resolve()
-          options.failed(
-            `another process registered views that this one doesn't know (catalog ${result.registered}): start this one with the same schema folder`,
-          )
+          options.failed(unknownViews(result.registered))
           return 'interrupted'
       }
     } catch (error) {
@@ -191,10 +190,7 @@ export const startPump = (options: {
         failures = 0
       } catch (error) {
         failures += 1
-        log.error('apply.failed', {
-          sqlstate: codeOf(error),
-          message: error instanceof Error ? error.message : String(error),
-        })
+        log.error('apply.failed', { error })
         await sleep(Math.min(100 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2))
         if (!stopped) await rewindWhenPossible(batch)
       }

@@ -198,7 +198,9 @@ const readBody = async (request: IncomingMessage, limit: number): Promise<Buffer
     })
     request.once('end', () => done(Buffer.concat(chunks)))
     request.once('error', refuse)
-    request.once('close', () => refuse(new Error('the caller went away')))
+    request.once('close', () => {
+      if (!request.complete) refuse(new Error('the caller went away'))
+    })
   })
 }
 

@@ -91,7 +91,9 @@ stored as (
       ...['_epoch', '_version', '_tie'].map(
         (name) => `${name} = case when excluded._version = -1 then e.${name} else excluded.${name} end`,
       ),
-      ...['_event_time', '_partition', '_offset', '_raw'].map((name) => `${name} = excluded.${name}`),
+      ...['_event_time', '_partition', '_offset'].map((name) => `${name} = excluded.${name}`),
+      // A column that keeps its value keeps the source's own word for it.
+      `_raw = case when excluded._absent is null or e._raw is null then excluded._raw else nullif((select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(e._raw) where key = any(excluded._absent)) || coalesce(excluded._raw, '{}'), '{}') end`,
       `_absent = case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent)), '{}') end`,
     ].join(',\n    ')}
   where case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
@@ -167,7 +169,9 @@ const rowOf = (columns: readonly InputColumn[], change: Change): Record<string, 
   row._partition = change.position.partition
   row._offset = String(change.position.offset)
   if (change.absent.length) row._absent = change.absent.map(columnName)
-  if (change.raw) row._raw = change.raw
+  if (change.raw) {
+    row._raw = Object.fromEntries(Object.entries(change.raw).map(([field, text]) => [columnName(field), text]))
+  }
   row._ordered = change.live
   return row
 }

@@ -8,7 +8,7 @@ import { codeOf, isDataError, type Sql } from '../../platform/postgres.ts'
 import { truncateSpentSlot } from '../dirty-log.ts'
 import type { Catalog, Generation } from '../generations.ts'
 import { type ChangedRow, type Round, runRound } from './round.ts'
-import { balanceShards } from './shards.ts'
+import { balanceShards, releaseShards } from './shards.ts'
 
 /** Keys a round takes when the view is caught up (short transactions, so low latency) and when it is far behind. */
 const liveBudget = 1_000
@@ -37,6 +37,8 @@ export const startMaintainer = (options: {
   readonly catalog: Catalog
   readonly published: (rows: readonly ChangedRow[]) => Promise<void>
   readonly behind?: () => boolean
+  /** Another process has registered views that this one doesn't know. Its shards are let go: whoever knows them all takes over. */
+  readonly outdated?: (registered: number) => void
   /** Off: rounds run only when asked for. */
   readonly auto?: boolean
 }): Maintainer => {
@@ -83,8 +85,13 @@ export const startMaintainer = (options: {
   const housekeeping = async (): Promise<void> => {
     const now = Date.now()
     if (now >= due.balance) {
-      await balanceShards(sql)
       due = { ...due, balance: now + balanceMs }
+      const [row] = await sql<{ version: number }[]>`select version from forebay.catalog`
+      if (row!.version === catalog.version) await balanceShards(sql)
+      else {
+        await releaseShards(sql)
+        options.outdated?.(row!.version)
+      }
     }
     if (now >= due.truncate) {
       due = { ...due, truncate: now + truncateMs }
@@ -111,10 +118,7 @@ export const startMaintainer = (options: {
         woken = Promise.withResolvers()
       } catch (error) {
         if (stopped) return
-        log.error('maintain.failed', {
-          sqlstate: codeOf(error),
-          message: error instanceof Error ? error.message : String(error),
-        })
+        log.error('maintain.failed', { error })
         due = { ...due, balance: 0 }
         await sleep(500)
       }

@@ -35,3 +35,8 @@ export const balanceShards = async (sql: Sql): Promise<number> => {
   }
   return owned.size
 }
+
+/** Lets every shard go, and is counted no longer. */
+export const releaseShards = async (sql: Sql): Promise<void> => {
+  await sql`select pg_advisory_unlock_all()`
+}
