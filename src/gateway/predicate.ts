@@ -20,10 +20,6 @@ export const binder = (): Binder => {
     bind: (value, sqlType) => `$${values.push(value)}::text${sqlType === 'text' ? '' : `::${sqlType}`}`,
   }
 }
-/** An array literal, for a parameter cast to `text[]` and then to its type. */
-export const arrayText = (items: readonly (string | null)[]): string =>
-  `{${items.map((item) => (item === null ? 'null' : `"${item.replace(/["\\]/g, '\\$&')}"`)).join(',')}}`
-
 const scopeOf = (view: View): WhereScope => ({
   column: (name) => {
     const field = view.fields.find((candidate) => candidate.name === name)

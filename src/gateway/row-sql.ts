@@ -4,7 +4,8 @@ import { lookupColumn, normaliserOf } from '../model/lookup-sql.ts'
 import type { Field, ValueType } from '../model/model.ts'
 import { ident, valueSqlType } from '../model/names.ts'
 import type { ViewKey, ViewTable } from '../model/view-table.ts'
-import { arrayText, type Binder, binder } from './predicate.ts'
+import { arrayText } from '../platform/array-types.ts'
+import { type Binder, binder } from './predicate.ts'
 
 export type Statement = { readonly text: string; readonly values: readonly (string | null)[] }
 /** What Postgres returns: `fields` and `key` are JSON texts, `classes` has bit i where class i may see the row. */

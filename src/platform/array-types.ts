@@ -10,7 +10,8 @@ const oids = {
   text: [1009, 1002, 1003, 1015, 1016, 1231, 2951, 1115, 1182, 1185, 199, 3807], // text char name varchar int8 numeric uuid, times, json
 } as const
 
-const writeArray = (items: readonly unknown[]): string =>
+/** The text of an array; as a parameter it is cast to the array's type. */
+export const arrayText = (items: readonly unknown[]): string =>
   `{${items.map((item) => (item === null || item === undefined ? 'null' : `"${String(item).replace(/["\\]/g, '\\$&')}"`)).join(',')}}`
 
 const element = /"((?:[^"\\]|\\.)*)"|([^,{}]+)/g
@@ -24,7 +25,7 @@ const readArray = (text: string, read: (item: string) => unknown): unknown[] =>
 const arrayType = (from: readonly number[], read: (item: string) => unknown) => ({
   to: from[0]!,
   from: [...from],
-  serialize: (value: unknown) => (Array.isArray(value) ? writeArray(value) : String(value)),
+  serialize: (value: unknown) => (Array.isArray(value) ? arrayText(value) : String(value)),
   parse: (text: string) => readArray(text, read),
 })
 
