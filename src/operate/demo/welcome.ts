@@ -10,6 +10,10 @@ export const curlLine = (url: string, token: string, query: string): string => {
   return `curl -s ${url} -H 'content-type: application/json' -H 'authorization: Bearer ${token}' -d ${quoted}`
 }
 
+/** GraphiQL with the token and the query filled in; what follows # stays in the browser. */
+const graphiqlLink = (url: string, token: string, query: string): string =>
+  `${new URL('/graphiql', url)}#${new URLSearchParams({ token, query })}`
+
 const indent = (text: string): string => text.replace(/^(?=.)/gm, '  ')
 
 /** `banner`: what runs and where. `url`: of the GraphQL endpoint. */
@@ -34,7 +38,14 @@ export const welcome = (demo: {
     'A first query:',
     indent(query),
     ...(first
-      ? ['', `The same from another terminal, as ${first.caller.role}:`, curlLine(url, first.token, query)]
+      ? [
+          '',
+          `In a browser, as ${first.caller.role}:`,
+          graphiqlLink(url, first.token, query),
+          '',
+          'From another terminal:',
+          curlLine(url, first.token, query),
+        ]
       : []),
     '',
     '',
