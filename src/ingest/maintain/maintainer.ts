@@ -10,11 +10,14 @@ import type { Catalog, Generation } from '../generations.ts'
 import { type ChangedRow, type Round, runRound } from './round.ts'
 import { balanceShards, releaseShards } from './shards.ts'
 
-/** Keys a round takes when the view is caught up (short transactions, so low latency) and when it is far behind. */
+/**
+ * Keys a round takes when views are caught up (short transactions, so low latency), and when there is more to do than that: the more
+ * a round takes, the oftener a key in it stands for many changes.
+ */
 const liveBudget = 1_000
-const bulkBudget = 20_000
-/** How long entries gather while the appliers are behind, milliseconds. */
-const gatherMs = 1_500
+const bulkBudget = 30_000
+/** How long entries gather at most while the appliers are behind, milliseconds. */
+const gatherMs = 5_000
 const pollMs = 50
 const balanceMs = 1_000
 const truncateMs = 20_000
@@ -45,7 +48,6 @@ export const startMaintainer = (options: {
   const { sql, catalog, published, behind = () => false } = options
   const resting = new Map<number, { until: number; forMs: number }>()
   let woken = Promise.withResolvers<void>()
-  const ended = Promise.withResolvers<void>()
   let stopped = false
   let due = { balance: 0, truncate: Date.now() + truncateMs }
 
@@ -77,6 +79,7 @@ export const startMaintainer = (options: {
     }
     return {
       entries: rounds.reduce((total, { entries }) => total + entries, 0),
+      full: rounds.some(({ full }) => full),
       keys: rounds.reduce((total, { keys }) => total + keys, 0),
       changed: rounds.flatMap(({ changed }) => changed),
     }
@@ -109,10 +112,12 @@ export const startMaintainer = (options: {
   }
 
   const loop = async (): Promise<void> => {
+    let deep = false
     while (!stopped) {
       try {
-        if (behind()) await Promise.race([sleep(gatherMs), ended.promise])
-        const { entries } = await round(behind() ? bulkBudget : liveBudget)
+        for (const since = Date.now(); behind() && !stopped && Date.now() - since < gatherMs; ) await sleep(pollMs)
+        const { entries, full } = await round(behind() || deep ? bulkBudget : liveBudget)
+        deep = full
         if (entries > 0) continue
         await Promise.race([woken.promise, sleep(pollMs)])
         woken = Promise.withResolvers()
@@ -131,7 +136,6 @@ export const startMaintainer = (options: {
     round,
     async stop() {
       stopped = true
-      ended.resolve()
       woken.resolve()
       await running
     },

@@ -27,8 +27,13 @@ export type ChangedRow = {
   readonly version: string
   readonly gone: boolean
 }
-/** `entries`: taken from the log; 0: there was nothing to do. `keys`: rows recomputed. */
-export type Round = { readonly entries: number; readonly keys: number; readonly changed: readonly ChangedRow[] }
+/** `entries`: taken from the log; 0: there was nothing to do. `full`: the log held more than was taken. `keys`: rows recomputed. */
+export type Round = {
+  readonly entries: number
+  readonly full: boolean
+  readonly keys: number
+  readonly changed: readonly ChangedRow[]
+}
 
 type Entry = Origin & { readonly generation: number; readonly path: number; readonly keys: readonly string[] }
 
@@ -48,6 +53,7 @@ export const runRound = (sql: Sql, generations: readonly Generation[], budget: n
     )
     return {
       entries: entries.length,
+      full: entries.reduce((total, { keys }) => total + keys.length, 0) >= budget,
       keys: done.reduce((total, { keys }) => total + keys, 0),
       changed: done.flatMap(({ changed }) => changed),
     }
@@ -72,7 +78,7 @@ const workGeneration = async (
   entries: readonly Entry[],
   owned: ReadonlySet<number>,
   budget: number,
-): Promise<Omit<Round, 'entries'>> => {
+): Promise<Pick<Round, 'keys' | 'changed'>> => {
   const origin = earliest(entries)
   const forwards: Promise<unknown>[] = []
   const forward = (path: number, keys: readonly string[]) => {
