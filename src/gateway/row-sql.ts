@@ -27,7 +27,9 @@ export const rowColumns = (table: ViewTable, fields: ReadonlySet<string>, classe
     .map(({ field, answer }) => `${answer} as ${ident(field)}`)
   const bits = classes.map((condition, i) => `case when ${condition} then ${1 << i} else 0 end`)
   return [
-    answers.length ? `(select row_to_json(a) from (select ${answers.join(', ')}) a)::text as fields` : `'{}' as fields`,
+    answers.length
+      ? `(select row_to_json(_answer) from (select ${answers.join(', ')}) _answer)::text as fields`
+      : `'{}' as fields`,
     `json_build_array(${table.key.map((key) => keyText(key, `r.${ident(key.column)}`)).join(', ')})::text as key`,
     'r._version::text as version',
     'r._incomplete as incomplete',

@@ -14,13 +14,13 @@ const SHOP = `
 extend enum Role { READER }
 extend schema @domain(name: "shop", owner: "test")
 type Single @entity(domain: "shop", key: "id", source: { topic: "singles" }) { id: ID!, tenantId: ID! @tenant, n: Int! }
-type Pair @entity(domain: "shop", key: ["bay", "shelf"], source: { topic: "pairs" }) { shelf: ID!, bay: Int!, tenantId: ID! @tenant, n: Int! }
+type Pair @entity(domain: "shop", key: ["bay", "a"], source: { topic: "pairs" }) { a: ID!, bay: Int!, tenantId: ID! @tenant, n: Int! }
 type Owned @entity(domain: "shop", key: ["tenantId", "id"], source: { topic: "owned" }) { id: ID!, tenantId: ID! @tenant, n: Int! }
 type Large @entity(domain: "shop", key: "id", shared: true, source: { topic: "large" }) { id: Long!, n: Int! }
 type Moment @entity(domain: "shop", key: "at", shared: true, source: { topic: "moments" }) { at: DateTime!, n: Int! }
 type Sale @entity(domain: "shop", key: "id", source: { topic: "sales" }) { id: ID!, tenantId: ID! @tenant, city: String, n: Int! }
 type SingleRow @view(of: "Single") @allow(roles: [READER]) { id: ID!, n: Int! }
-type PairRow @view(of: "Pair") @allow(roles: [READER]) { shelf: ID!, bay: Int!, n: Int! }
+type PairRow @view(of: "Pair") @allow(roles: [READER]) { a: ID!, bay: Int!, n: Int! }
 type OwnedRow @view(of: "Owned") @allow(roles: [READER]) { id: ID!, n: Int! }
 type LargeRow @view(of: "Large") @allow(roles: [READER]) { id: Long!, n: Int! }
 type MomentRow @view(of: "Moment") @allow(roles: [READER]) { at: DateTime!, n: Int! }
@@ -124,7 +124,7 @@ describe('a row the engine changed is dropped under the key by which the gateway
       name: 'a composite key',
       view: 'PairRow',
       entity: 'Pair',
-      row: { shelf: 'x', bay: 7, tenantId: 'acme' },
+      row: { a: 'x', bay: 7, tenantId: 'acme' },
       tenant: 'acme',
       asked: ['7', 'x'],
     },
