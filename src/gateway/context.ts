@@ -1,11 +1,11 @@
 /** What one request carries from step to step. */
 import type { ExecutionResult, GraphQLFieldConfig } from 'graphql'
 import type { OrderBy, View, Where } from '../model/model.ts'
-import type { Identity } from './auth.ts'
-import type { ViewFreshness } from './freshness.ts'
-import type { Fields } from './project.ts'
-import type { Status } from './status.ts'
-import type { Verdict } from './verdict.ts'
+import type { Identity } from './access/auth.ts'
+import type { Verdict } from './access/verdict.ts'
+import type { ViewFreshness } from './freshness/freshness.ts'
+import type { Status } from './freshness/status.ts'
+import type { Fields } from './read/project.ts'
 
 /** One row as its reader may see it. `key`: the JSON of its values' texts, in the order of ViewTable.key. `asOf`: milliseconds; null: no bound. */
 export type ViewRow = {

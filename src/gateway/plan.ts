@@ -19,9 +19,9 @@ import {
   typeFromAST,
   valueFromASTUntyped,
 } from 'graphql'
+import type { Shape, Verdict } from './access/verdict.ts'
 import { refusal } from './errors.ts'
 import { checkDocument, checkRows, checkVariables, limits } from './limits.ts'
-import type { Shape, Verdict } from './verdict.ts'
 
 export type Plan = {
   readonly document: DocumentNode

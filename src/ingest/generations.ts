@@ -3,12 +3,13 @@
  * with a table of its own. Registering one excludes every apply transaction, so that no change can commit between its first
  * contents and its first log entry; and an applier that doesn't know all of them stops (C8).
  */
-import { type CompiledView, compileView } from '../model/compile-view.ts'
-import { rootKey } from '../model/dirty-path.ts'
-import { shardOf } from '../model/key-sql.ts'
+
 import type { Model } from '../model/model.ts'
 import { entityTable } from '../model/names.ts'
-import { entityOf } from '../model/row-scope.ts'
+import { type CompiledView, compileView } from '../model/sql/compile-view.ts'
+import { rootKey } from '../model/sql/dirty-path.ts'
+import { shardOf } from '../model/sql/key.ts'
+import { entityOf } from '../model/sql/row-scope.ts'
 import type { Sql } from '../platform/postgres.ts'
 import { currentSlot } from './dirty-log.ts'
 import { locks } from './locks.ts'

@@ -1,6 +1,6 @@
 /** `forebay start`, `ingest` and `gateway`: the halves, on one HTTP server, over one database. */
 import { resolve } from 'node:path'
-import { configuredAuthenticator } from '../gateway/auth.ts'
+import { configuredAuthenticator } from '../gateway/access/auth.ts'
 import { startGateway } from '../gateway/main.ts'
 import { startIngest } from '../ingest/main.ts'
 import { formatFault, loadSchema } from '../model/load.ts'

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { authenticator, configuredAuthenticator } from '../../src/gateway/auth.ts'
+import { authenticator, configuredAuthenticator } from '../../src/gateway/access/auth.ts'
 
 const issuer = 'https://id.example'
 const audience = 'forebay'

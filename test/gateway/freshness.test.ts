@@ -1,8 +1,8 @@
 import { inflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { answerFreshness } from '../../src/gateway/answer-freshness.ts'
-import { aged, type Snapshot, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness.ts'
-import { verify } from '../../src/gateway/secret.ts'
+import { verify } from '../../src/gateway/access/secret.ts'
+import { answerFreshness } from '../../src/gateway/freshness/answer-freshness.ts'
+import { aged, type Snapshot, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness/freshness.ts'
 
 const now = Date.parse('2026-11-21T09:30:00Z')
 const basis = {

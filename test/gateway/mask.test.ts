@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { masked, tokenized } from '../../src/gateway/mask.ts'
+import { masked, tokenized } from '../../src/gateway/access/mask.ts'
 
 const key = Buffer.alloc(32, 7)
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { ViewBasis } from '../../src/gateway/freshness.ts'
-import { createRowLoads } from '../../src/gateway/row-loads.ts'
-import type { Reading, Statement } from '../../src/gateway/row-sql.ts'
-import type { Run } from '../../src/gateway/statements.ts'
+import type { ViewBasis } from '../../src/gateway/freshness/freshness.ts'
+import { createRowLoads } from '../../src/gateway/read/row-loads.ts'
+import type { Reading, Statement } from '../../src/gateway/read/row-sql.ts'
+import type { Run } from '../../src/gateway/read/statements.ts'
 
 const table = {
   table: 't',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseDate, parseDateTime, parseDecimal, parseLong, scalarTypes } from '../../src/gateway/scalars.ts'
+import { parseDate, parseDateTime, parseDecimal, parseLong, scalarTypes } from '../../src/gateway/schema/scalars.ts'
 
 test('Long takes 64 bits and not one more', () => {
   expect(parseLong('9223372036854775807')).toBe('9223372036854775807')

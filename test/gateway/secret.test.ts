@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
-import { readSecret } from '../../src/gateway/secret.ts'
+import { readSecret } from '../../src/gateway/access/secret.ts'
 
 const folders: string[] = []
 let dataDir: string

@@ -5,7 +5,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Statement } from '../../src/gateway/row-sql.ts'
+import type { Statement } from '../../src/gateway/read/row-sql.ts'
 import { desk } from '../gateway/support/desk.ts'
 import { type Asker, readModel, startWorld, type World } from '../gateway/support/world.ts'
 

@@ -1,7 +1,7 @@
 /** What maintenance changed is dropped from a real Redis: after its commit, under the key that readers fill, for good. */
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { byKeysStatement } from '../../src/gateway/row-sql.ts'
+import { byKeysStatement } from '../../src/gateway/read/row-sql.ts'
 import type { ChangedRow } from '../../src/ingest/maintain/round.ts'
 import { publisher } from '../../src/ingest/publish.ts'
 import { connectRedis, type RedisClient } from '../../src/platform/redis.ts'

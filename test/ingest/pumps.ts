@@ -69,7 +69,7 @@ export const order = (
 export const incompressible = (): string => randomBytes(8_000).toString('base64')
 
 export const CUSTOMERS = { topic: 'customers', partition: 0 }
-export const ORDERS = { topic: 'orders', partition: 0 }
+const ORDERS = { topic: 'orders', partition: 0 }
 export const bothTopics = [CUSTOMERS, ORDERS]
 
 export let database: Database

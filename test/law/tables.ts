@@ -1,7 +1,7 @@
 /** What the view tables hold, in answer form, beside what the oracle says. */
 import { expect } from 'vitest'
-import { type CompiledView, compileView } from '../../src/model/compile-view.ts'
 import type { Model, View } from '../../src/model/model.ts'
+import { type CompiledView, compileView } from '../../src/model/sql/compile-view.ts'
 import type { Sql } from '../../src/platform/postgres.ts'
 import { viewRows } from './oracle.ts'
 import type { SourceRows } from './seen.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { functions } from '../../src/model/expression-catalog.ts'
+import { functions } from '../../src/model/read/expression-catalog.ts'
 import { freshDatabase } from '../support/postgres.ts'
 
 const named = (...kinds: readonly string[]): string[] =>

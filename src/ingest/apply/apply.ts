@@ -3,7 +3,7 @@
  * already moved, or that another process has applied, changes nothing.
  */
 import type { Entity, Model } from '../../model/model.ts'
-import { entityOf } from '../../model/row-scope.ts'
+import { entityOf } from '../../model/sql/row-scope.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Position } from '../change.ts'
 import { currentSlot } from '../dirty-log.ts'

@@ -2,10 +2,11 @@
  * Entities whose rows are the elements of an array in a record: a record replaces the rows that its parent had before. Which
  * record that was is remembered per parent, so that an older one that comes late brings nothing back.
  */
-import { answerSql } from '../../model/answer-sql.ts'
+
 import type { Entity, Model } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident } from '../../model/names.ts'
-import { columnOf, entityOf } from '../../model/row-scope.ts'
+import { answerSql } from '../../model/sql/answer.ts'
+import { columnOf, entityOf } from '../../model/sql/row-scope.ts'
 import type { CellValue, Change, ReplaceSet, Version } from '../change.ts'
 import type { Tx } from './fence.ts'
 import { compareVersions, keyText } from './fold.ts'

@@ -6,10 +6,11 @@
  * `RETURNING old`, the row version really replaced (C4). `json_to_recordset` of one text parameter costs half of Node's CPU
  * against arrays with `unnest`.
  */
-import { keyArray, shardOf } from '../../model/key-sql.ts'
+
 import type { Entity } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
-import { columnOf } from '../../model/row-scope.ts'
+import { keyArray, shardOf } from '../../model/sql/key.ts'
+import { columnOf } from '../../model/sql/row-scope.ts'
 import type { Change } from '../change.ts'
 
 /** A path that begins at this entity, in a generation that is kept up. */

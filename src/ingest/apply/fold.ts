@@ -7,7 +7,7 @@
  */
 import type { Entity } from '../../model/model.ts'
 import { columnSqlType } from '../../model/names.ts'
-import { columnOf } from '../../model/row-scope.ts'
+import { columnOf } from '../../model/sql/row-scope.ts'
 import type { Change, Version } from '../change.ts'
 
 /** `older`: full images that a later one of the same batch replaces, or that come after it. */

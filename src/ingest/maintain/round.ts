@@ -8,7 +8,7 @@
  *
  * Keys are handled as jsonb's own text throughout: parsing them would cost 64-bit numbers their last digits.
  */
-import { shardOf } from '../../model/key-sql.ts'
+import { shardOf } from '../../model/sql/key.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Tx } from '../apply/fence.ts'
 import { currentSlot } from '../dirty-log.ts'

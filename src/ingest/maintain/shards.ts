@@ -3,7 +3,7 @@
  * (C6). Without an owner an older snapshot could overwrite a newer. A lost connection loses its shards; they are taken again, by
  * whoever comes first.
  */
-import { SHARDS } from '../../model/key-sql.ts'
+import { SHARDS } from '../../model/sql/key.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { locks } from '../locks.ts'
 

@@ -1,7 +1,8 @@
 /** The database that a model needs. */
-import { entityIndexes, liveSql } from '../../model/entity-sql.ts'
+
 import type { Entity, Model } from '../../model/model.ts'
 import { collation, columnName, columnSqlType, snakeCase } from '../../model/names.ts'
+import { entityIndexes, liveSql } from '../../model/sql/entity.ts'
 import { engineObjects, engineTables } from './engine-tables.ts'
 import { type Physical, type Table, type TableColumn, tableName } from './physical.ts'
 

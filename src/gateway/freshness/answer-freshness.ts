@@ -1,0 +1,86 @@
+/** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
+import { deflateRawSync } from 'node:zlib'
+import { sign } from '../access/secret.ts'
+import { aged, type FreshnessState, iso, type Partition, type Trouble, type ViewFreshness, worst } from './freshness.ts'
+
+export type AnswerFreshness = {
+  readonly asOf: string | null
+  readonly lagMs: number | null
+  readonly maxLagMs: number | null
+  readonly state: FreshnessState
+  /** What asOf is a bound of: the log, as far as it was written. */
+  readonly basis: 'LOG'
+  readonly views: Readonly<Record<string, ViewAnswer>>
+  /** How far the sources had been applied: for reading one's own writes. */
+  readonly position: string
+}
+type ViewAnswer = {
+  readonly asOf: string | null
+  readonly lagMs: number | null
+  readonly maxLagMs: number
+  readonly state: FreshnessState
+  readonly sources: readonly Trouble[]
+}
+
+const oldest = (bounds: readonly (number | null)[]): number | null =>
+  bounds.length === 0 || bounds.includes(null) ? null : Math.min(...(bounds as number[]))
+
+/** Of one view's partitions, which are the same array for as long as a snapshot lasts. */
+const tokens = new WeakMap<readonly Partition[], string>()
+const positionOf = (views: readonly ViewFreshness[], key: Buffer): string => {
+  const [first, ...others] = views
+  if (!first || others.length > 0) {
+    const all = new Map(views.flatMap((view) => view.partitions).map((one) => [`${one.topic}-${one.partition}`, one]))
+    return positionToken([...all.values()], key)
+  }
+  let token = tokens.get(first.partitions)
+  if (token === undefined) {
+    token = positionToken(first.partitions, key)
+    tokens.set(first.partitions, token)
+  }
+  return token
+}
+
+/** Signed, and packed since it travels in a header: `topic → partition → [epoch, next offset]`. */
+const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
+  const position: Record<string, Record<string, readonly [number, string]>> = {}
+  for (const { topic, partition, epoch, nextOffset } of partitions) {
+    position[topic] ??= {}
+    position[topic][partition] = [epoch, nextOffset]
+  }
+  return sign(deflateRawSync(JSON.stringify(position)), key)
+}
+
+/** `views`: those that the answer speaks of; undefined for an answer without rows. `now`: the upper bound of the primary's clock. */
+export const answerFreshness = (
+  views: ReadonlyMap<string, ViewFreshness>,
+  now: number,
+  key: Buffer,
+): AnswerFreshness | undefined => {
+  if (views.size === 0) return undefined
+  const named = [...views].map(([name, view]) => [name, aged(view, now)] as const)
+  const all = named.map(([, view]) => view)
+  const asOf = oldest(all.map((view) => view.asOf))
+  return {
+    asOf: iso(asOf),
+    lagMs: asOf === null ? null : Math.max(0, now - asOf),
+    maxLagMs: Math.min(...all.map((view) => view.maxLagMs)),
+    state: worst(all.map((view) => view.state)),
+    basis: 'LOG',
+    views: Object.fromEntries(named.map(([name, view]) => [name, viewAnswer(view)])),
+    position: positionOf(all, key),
+  }
+}
+const viewAnswer = ({ asOf, lagMs, maxLagMs, state, sources }: ViewFreshness): ViewAnswer => ({
+  asOf: iso(asOf),
+  lagMs,
+  maxLagMs,
+  state,
+  sources,
+})
+
+export const freshnessHeaders = (freshness: AnswerFreshness): readonly (readonly [string, string])[] => [
+  ...(freshness.asOf === null ? [] : [['forebay-as-of', freshness.asOf] as const]),
+  ['forebay-position', freshness.position],
+  ['forebay-state', freshness.state],
+]

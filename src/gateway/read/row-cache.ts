@@ -1,0 +1,40 @@
+/**
+ * Rows by key from Redis. Only whole rows by full key (C29), kept for half of the view's `maxLag` and served only while they keep
+ * the promise, so an answer is the same with and without it, but for its asOf. Redis away: every read is a miss.
+ */
+
+import { counter } from '../../platform/metrics.ts'
+import type { RedisClient } from '../../platform/redis.ts'
+import { fillRow, type RowKey, type RowScope, readRows } from '../../platform/row-cache.ts'
+import type { StoredRow } from './row-sql.ts'
+
+export type CacheScope = RowScope & { readonly maxLagMs: number }
+export type Hit = { readonly row: StoredRow; readonly asOf: number }
+export type RowCache = {
+  get(scope: CacheScope, keys: readonly RowKey[]): Promise<readonly (Hit | undefined)[]>
+  /** Under the row's own key, by which a change drops it. `asOf`: the bound that held when it was read. Goes on in the background. */
+  fill(scope: CacheScope, row: StoredRow, asOf: number): void
+}
+
+const reads = counter({ name: 'forebay_row_cache_reads_total', help: 'Rows asked of Redis.', labels: ['result'] })
+
+/** `now`: the upper bound of the primary's clock, in milliseconds. */
+export const createRowCache = (redis: RedisClient, now: () => number): RowCache => ({
+  get: async (scope, keys) => {
+    const answer = await redis.attempt((client) => readRows(client, scope, keys))
+    const oldest = now() - scope.maxLagMs
+    return keys.map((_, i) => {
+      const cached = answer.ok ? answer.value[i] : undefined
+      const fit = cached !== undefined && cached.asOf >= oldest
+      reads.inc({ result: fit ? 'hit' : 'miss' })
+      return fit
+        ? { row: { ...(JSON.parse(cached.row) as StoredRow), version: cached.version }, asOf: cached.asOf }
+        : undefined
+    })
+  },
+  fill: (scope, { version, fields, key, incomplete, classes }, asOf) => {
+    const row = JSON.stringify({ fields, key, incomplete, classes })
+    const own = JSON.parse(key) as RowKey
+    void redis.attempt((client) => fillRow(client, scope, own, { version, asOf, row }, scope.maxLagMs / 2))
+  },
+})

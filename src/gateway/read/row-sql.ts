@@ -1,0 +1,97 @@
+/** fetch: the statements that read a view's rows. Visible text; only keys, lookups and index-backed fields reach a condition. */
+
+import type { Field, ValueType } from '../../model/model.ts'
+import { ident, valueSqlType } from '../../model/names.ts'
+import { answerSql } from '../../model/sql/answer.ts'
+import { lookupColumn, normaliserOf } from '../../model/sql/lookup.ts'
+import type { ViewKey, ViewTable } from '../../model/view-table.ts'
+import { arrayText } from '../../platform/array-types.ts'
+import { type Binder, binder } from '../access/predicate.ts'
+
+export type Statement = { readonly text: string; readonly values: readonly (string | null)[] }
+/** What Postgres returns: `fields` and `key` are JSON texts, `classes` has bit i where class i may see the row. */
+export type StoredRow = {
+  readonly fields: string
+  readonly key: string
+  readonly version: string
+  readonly incomplete: boolean
+  readonly classes: number
+}
+
+/** A key's value as answers show it, in text. */
+export const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
+
+/** The columns of StoredRow over the row `r`. `fields`: names of the view's fields to read. */
+export const rowColumns = (table: ViewTable, fields: ReadonlySet<string>, classes: readonly string[]): string => {
+  const answers = table.columns
+    .filter(({ field }) => fields.has(field))
+    .map(({ field, answer }) => `${answer} as ${ident(field)}`)
+  const bits = classes.map((condition, i) => `case when ${condition} then ${1 << i} else 0 end`)
+  return [
+    answers.length
+      ? `(select row_to_json(_answer) from (select ${answers.join(', ')}) _answer)::text as fields`
+      : `'{}' as fields`,
+    `json_build_array(${table.key.map((key) => keyText(key, `r.${ident(key.column)}`)).join(', ')})::text as key`,
+    'r._version::text as version',
+    'r._incomplete as incomplete',
+    `${classes.length > 1 ? bits.join(' + ') : '1'} as classes`,
+  ].join(', ')
+}
+
+/** A row that at least one class may see, of the reader's tenant. */
+export const visible = (
+  table: ViewTable,
+  tenant: string | null,
+  classes: readonly string[],
+  binder: Binder,
+): string[] => [
+  ...(table.tenanted ? [`r._tenant = ${binder.bind(tenant, 'text')}`] : []),
+  ...(classes.includes('true') ? [] : [`(${classes.map((condition) => `(${condition})`).join(' or ')})`]),
+]
+
+export type Reading = {
+  readonly table: ViewTable
+  readonly fields: ReadonlySet<string>
+  readonly tenant: string | null
+  /** Every class is bound by row rules; otherwise all rows of the tenant are seen. */
+  readonly bounded: boolean
+  /** Conditions by row class, made with a binder. What is bound must be used: Postgres refuses parameters that no one mentions. */
+  readonly classes: (binder: Binder) => readonly string[]
+}
+
+/** Rows of many keys, with `position` (from 1) of the key each belongs to. */
+export const byKeysStatement = (reading: Reading, keys: readonly (readonly (string | null)[])[]): Statement => {
+  const { table, tenant } = reading
+  const params = binder()
+  const arrays = table.key.map((_, i) => params.bind(arrayText(keys.map((key) => key[i] ?? null)), 'text[]'))
+  const value = (key: ViewKey, i: number) => `k._k${i}::${valueSqlType(key.type)}`
+  const group = () =>
+    `jsonb_build_array(${[
+      params.bind(tenant, 'text'),
+      ...table.key.map((key, i) => answerSql(value(key, i), key.type)),
+    ].join(', ')})::text`
+  const on = table.grouped
+    ? `r._group = ${group()}`
+    : table.key.map((key, i) => `r.${ident(key.column)} = ${value(key, i)}`).join(' and ')
+  const classes = reading.classes(params)
+  const where = visible(table, tenant, classes, params)
+  const text = `select k._n::int as position, ${rowColumns(table, reading.fields, classes)}
+from unnest(${arrays.join(', ')}) with ordinality k(${table.key.map((_, i) => `_k${i}, `).join('')}_n)
+join ${table.table} r on ${[on, ...where].join(' and ')}`
+  return { text, values: params.values }
+}
+
+/** At most two rows whose @lookup field has the value: a second one is an error. */
+export const lookupStatement = (reading: Reading, field: Field, value: string): Statement => {
+  const { table, tenant } = reading
+  const params = binder()
+  const type = field.type as ValueType
+  const given = params.bind(value, valueSqlType(type))
+  const classes = reading.classes(params)
+  const compare = `r.${ident(lookupColumn(field))} = ${normaliserOf(field)?.(given) ?? given}`
+  const text = `select ${rowColumns(table, reading.fields, classes)}
+from ${table.table} r
+where ${[compare, ...visible(table, tenant, classes, params)].join(' and ')}
+limit 2`
+  return { text, values: params.values }
+}

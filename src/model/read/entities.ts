@@ -1,0 +1,181 @@
+/** Entities: their columns, keys, sources, and what counts as deleted. */
+import type { FieldDefinitionNode } from 'graphql'
+import type { Column, Encoding, Entity } from '../model.ts'
+import { type Draft, type EntityDraft, isJoin, readTag, scalars, shapeOf, valueTypeOf } from './declared.ts'
+import { type Directive, directiveNamed, itemsOf, textNodes, textOf } from './directive.ts'
+import { described, type Folder, type TypeDeclaration } from './document.ts'
+import { instead, placeOf, sentence } from './fault.ts'
+import { readJoins, readPicks } from './joins.ts'
+import { nameOfType } from './literal.ts'
+import { entityRow, type Scope } from './row.ts'
+import { namingOf, optional, readSource, type SourceWords, sourceWords, steps } from './source.ts'
+import { readTenants } from './tenant.ts'
+import { readWhere } from './where.ts'
+
+export type DomainWords = ReadonlyMap<string, { readonly source: SourceWords }>
+
+/** Fills `entities` (the map that `scope` resolves by) with every type that has @entity. */
+export const readEntities = (
+  folder: Folder,
+  scope: Scope,
+  entities: Map<string, Entity>,
+  domains: DomainWords,
+): void => {
+  const drafts: EntityDraft[] = []
+  for (const declaration of folder.types.values()) {
+    const directive = directiveNamed(folder, declaration, 'entity')
+    if (directive === undefined) continue
+    const draft = { entity: readColumns(folder, scope, declaration, directive, domains), declaration, directive }
+    drafts.push(draft)
+    entities.set(declaration.name, draft.entity)
+  }
+  for (const draft of drafts) readJoins(folder, scope, draft)
+  readTenants(folder, scope, drafts)
+  for (const draft of drafts) readPicks(folder, scope, draft)
+  for (const { entity, directive } of drafts) {
+    const literal = directive.literal('deleted')
+    const row = { ...entityRow(entity), joins: new Map() }
+    const deleted = literal && readWhere(scope, { row, claims: false }, literal)
+    if (deleted !== undefined) entity.deleted = deleted
+  }
+}
+
+const readColumns = (
+  folder: Folder,
+  scope: Scope,
+  declaration: TypeDeclaration,
+  directive: Directive,
+  domains: DomainWords,
+): Draft<Entity> => {
+  const { name } = declaration
+  const place = placeOf(declaration.node.name)
+  const domain = textOf(directive.value('domain')) ?? ''
+  const own = sourceWords(directive.literal('source'), directive.value('source'))
+  const common = domains.get(domain)?.source ?? sourceWords(undefined, {})
+  if (domain !== '' && !domains.has(domain))
+    scope.report(
+      directive.literal('domain') ?? directive.node,
+      `${name} belongs to domain ${domain}, which nothing declares`,
+      instead(domain, domains.keys()).replace(
+        'Declare it first.',
+        `Add \`extend schema @domain(name: "${domain}", owner: "…")\`.`,
+      ),
+    )
+  const naming = namingOf(own, common)
+  const columns = declaration.fields
+    .filter((field) => !isJoin(folder, scope, field))
+    .map((field) => readColumn(folder, scope, name, field, naming))
+    .filter((column) => column !== undefined)
+  const source = readSource(scope, name, columns, own, common, placeOf(directive.literal('source') ?? directive.node))
+  return {
+    name,
+    domain,
+    ...optional('description', declaration.description),
+    key: readKey(scope, name, columns, directive),
+    columns,
+    joins: [],
+    tenant: { kind: 'NONE' },
+    source: source ?? { topic: '', format: 'DEBEZIUM', zone: 'UTC' },
+    conflict: readConflict(scope, directive),
+    place,
+  }
+}
+
+const readConflict = (scope: Scope, directive: Directive): Entity['conflict'] => {
+  const conflict = directive.value('conflict')
+  if (conflict === 'FIELD_CLOCK' || conflict === 'OWNER')
+    scope.report(
+      directive.literal('conflict')!,
+      `conflict: ${conflict} is not running yet`,
+      'Use VERSION or EVENT_TIME.',
+    )
+  return conflict === 'EVENT_TIME' ? 'EVENT_TIME' : 'VERSION'
+}
+
+const readColumn = (
+  folder: Folder,
+  scope: Scope,
+  entity: string,
+  field: FieldDefinitionNode,
+  naming: (name: string) => string,
+): Column | undefined => {
+  const name = field.name.value
+  const shape = shapeOf(field.type)
+  const column = directiveNamed(folder, field, 'column')
+  const scale = column?.value('scale')
+  const type = valueTypeOf(scope, shape.name, typeof scale === 'number' ? scale : undefined)
+  const fault = (problem: string, remedy: string): undefined => {
+    scope.faulty.add(`${entity}.${name}`)
+    return scope.report(field.type, problem, remedy)
+  }
+  if (type === undefined) {
+    scope.faulty.add(`${entity}.${name}`)
+    const known = folder.language.getType(shape.name) !== undefined
+    return known
+      ? fault(
+          `${entity}.${name} is a ${shape.name}, which no field can store`,
+          `Stored are ${sentence(scalars, 'and')}, and enums.`,
+        )
+      : undefined
+  }
+  if (shape.nested)
+    return fault(`${entity}.${name} is a list of lists`, 'Use JSON, or an entity of its own with `each`.')
+  if (shape.loose) return fault(`${entity}.${name} is a list whose elements may be null`, `Write [${shape.name}!].`)
+  if (typeof scale === 'number' && (shape.name !== 'Decimal' || scale < 0 || scale > 1000))
+    scope.report(
+      column!.literal('scale')!,
+      `${entity}.${name} is ${shape.name} with scale ${scale}`,
+      'A scale of 0 to 1000 belongs to a Decimal.',
+    )
+  const pii = readTag(folder, field)
+  return {
+    name,
+    type,
+    list: shape.list,
+    nonNull: shape.nonNull,
+    ...described(field),
+    ...optional('pii', pii),
+    path: steps(textOf(column?.value('name'))) ?? [naming(name)],
+    encoding: (textOf(column?.value('encoding')) ?? 'AUTO') as Encoding,
+    place: placeOf(field.name),
+  }
+}
+
+const readKey = (scope: Scope, entity: string, columns: readonly Column[], directive: Directive): readonly string[] => {
+  const nodes = textNodes(directive.literal('key'))
+  if (nodes.length === 0 && itemsOf(directive.literal('key')).length === 0 && directive.literal('key') !== undefined)
+    scope.report(directive.literal('key')!, `${entity} has an empty key`, 'Name the fields that tell its rows apart.')
+  const key: string[] = []
+  for (const node of nodes) {
+    const column = columns.find((known) => known.name === node.value)
+    if (column === undefined) {
+      if (!scope.faulty.has(`${entity}.${node.value}`))
+        scope.report(
+          node,
+          `the key of ${entity} names ${node.value}, which is no stored field of it`,
+          instead(
+            node.value,
+            columns.map(({ name }) => name),
+          ),
+        )
+      continue
+    }
+    const fault = keyFault(column)
+    if (fault !== undefined) scope.report(node, `the key field ${entity}.${column.name} ${fault[0]}`, fault[1])
+    if (key.includes(column.name))
+      scope.report(node, `the key of ${entity} names ${column.name} twice`, 'Keep one of them.')
+    key.push(column.name)
+  }
+  return key
+}
+
+const keyFault = ({ type, list, nonNull, pii }: Column): readonly [string, string] | undefined => {
+  const scalar = type.kind === 'scalar' ? type.scalar : undefined
+  if (list) return ['is a list', 'Key by scalars.']
+  if (scalar === 'Float' || scalar === 'JSON')
+    return [`is ${scalar}, which does not compare exactly`, 'Key by an ID, a number without fraction, text, or a time.']
+  if (!nonNull) return ['may be null', `Declare it \`${nameOfType(type).split(' ')[0]}!\`.`]
+  if (pii !== undefined)
+    return [`is personal data (${pii.kind})`, 'Key by an opaque id: keys stand in logs, caches and URLs.']
+  return undefined
+}
