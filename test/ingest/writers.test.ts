@@ -13,9 +13,9 @@ test('C7 every writer of entity rows goes through one function', async () => {
   /** Tables that are not an entity's: the engine's own, a view's, and those of the demo's source. */
   const others = [
     'ingest/dirty-log.ts: table',
-    'model/grouped-sql.ts: members',
-    'model/view-table-sql.ts: parts.table',
-    'model/view-table-sql.ts: table',
+    'model/sql/grouped.ts: members',
+    'model/sql/view-table.ts: parts.table',
+    'model/sql/view-table.ts: table',
   ]
   const named = /: table (forebay|simulation)\.\w+$/
   const root = new URL('../../src/', import.meta.url)
