@@ -215,7 +215,7 @@ const launch = async (
   let said = ''
   const started = new Promise<true>((done) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-2_000)
+      said = (said + text).replace(refusals, '').slice(-2_000)
       if (said.includes(ready)) done(true)
     })
   })
@@ -233,6 +233,9 @@ const launch = async (
   }
   return { ok: true, value: { pid, exited, stop } }
 }
+
+/** What it tells those who connect while it can't take them: no reason for anything, and soon all that is kept. */
+const refusals = /^.*FATAL: +the database system is .*\n/gm
 
 /** The last of its complaints that nothing survives, without the statements that Postgres may add to them. */
 const reasonsIn = (said: string): string =>

@@ -90,7 +90,7 @@ function workerSettings({ brokers, group }: Worker, port: number): Settings {
     'status.storage.replication.factor': 1,
     'status.storage.partitions': 1,
     // A killed worker repeats what it sent since its last flush: this leaves it something to repeat.
-    'offset.flush.interval.ms': 10_000,
+    'offset.flush.interval.ms': 2_000,
     // A worker killed outright still owns its tasks for this long.
     'session.timeout.ms': 6_000,
     'heartbeat.interval.ms': 1_000,
