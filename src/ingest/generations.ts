@@ -47,6 +47,7 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
         name === view.table.view && hash === view.table.hash
       const found = active.find(same)
       if (found) {
+        for (const statement of view.indexes) await tx.unsafe(statement)
         generations.push({ ...view, generation: found.generation })
         continue
       }
@@ -54,7 +55,7 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
       // A definition that comes back was not kept up meanwhile: it begins anew.
       await tx`delete from forebay.generations where view = ${view.table.view} and hash = ${view.table.hash}`
       for (const table of view.tables) await tx.unsafe(`drop table if exists ${table}`)
-      for (const statement of view.ddl) await tx.unsafe(statement)
+      for (const statement of [...view.ddl, ...view.indexes]) await tx.unsafe(statement)
       const [row] = await tx<{ generation: number }[]>`
         insert into forebay.generations (view, hash) values (${view.table.view}, ${view.table.hash}) returning generation`
       const root = entityOf(model, view.view.of)

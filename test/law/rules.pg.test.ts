@@ -104,6 +104,18 @@ describe('C8 generations', () => {
     expect(await s.database.sql.unsafe(`select orders, most from ${table.table}`)).toEqual([{ orders: 1, most: 7 }])
   })
 
+  test('C8 a field that becomes searchable gets its index on the table that is there', async () => {
+    const searchable = SHOP.replace('orders: Int! @count(of: "orders")', 'orders: Int! @count(of: "orders") @filter')
+    const { generations } = await registerViews(s.database.sql, await loadModel(searchable))
+    const { table } = generations.find(({ view }) => view.name === 'CustomerOrders')!
+    const indexes = await s.database.sql`select indexdef from pg_indexes where schemaname = 'forebay_view'`
+    const name = table.table.split('.')[1]!.replaceAll('"', '')
+    expect(
+      indexes.filter(({ indexdef }) => indexdef.includes(name) && indexdef.includes('(_tenant, orders)')),
+    ).toHaveLength(1)
+    expect(s.catalog.generations.map((one) => one.table.hash)).toContain(table.hash)
+  })
+
   test('C8 a definition that goes and comes back is filled anew', async () => {
     await s.apply(0, customer('c', 1), order('o', 'c', 1, 7))
     await s.drain()

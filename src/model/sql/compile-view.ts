@@ -23,8 +23,10 @@ export type CompiledView = {
   readonly table: ViewTable
   /** The view's own tables, quoted. */
   readonly tables: readonly string[]
-  /** DDL of the view's own tables and indexes, in order. */
+  /** DDL of the view's own tables, in order. */
   readonly ddl: readonly string[]
+  /** What its searchable fields need; no part of the definition, so made anew for a table that is there already. */
+  readonly indexes: readonly string[]
   /** What a change of which entity marks dirty; a path's place in this list is its number in the log. Path 0 is the root's. */
   readonly paths: readonly DirtyPath[]
   readonly dependencies: Dependencies
@@ -64,12 +66,10 @@ export const compileView = (model: Model, view: View): CompiledView => {
     view,
     table,
     tables: sql.tables.map(named),
-    ddl: [
-      ...sql.ddl.map(named),
-      ...view.fields
-        .filter(({ lookup, filter, order }) => lookup || filter || order)
-        .map((field) => indexDdl(table, name, field)),
-    ],
+    ddl: sql.ddl.map(named),
+    indexes: view.fields.flatMap((field) =>
+      searchedColumns(field).map((column) => indexDdl(table, name, field, column)),
+    ),
     paths,
     dependencies: compilation.dependencies,
     recompute: named(sql.recompute),
@@ -80,10 +80,18 @@ export const compileView = (model: Model, view: View): CompiledView => {
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-const indexDdl = (table: ViewTable, name: string, field: Field): string => {
-  const index = ident(`${name}_${sha256(field.name).slice(0, 6)}_idx`)
-  if (field.list) return `create index ${index} on ${table.table} using gin (${ident(columnName(field.name))})`
-  return `create index ${index} on ${table.table} (${table.tenanted ? '_tenant, ' : ''}${ident(lookupColumn(field))})`
+/** A looked-up value may be compared normalised, in a column of its own; filters and orders read the field as it is. */
+const searchedColumns = (field: Field): readonly string[] => [
+  ...new Set([
+    ...(field.lookup ? [lookupColumn(field)] : []),
+    ...(field.filter || field.order ? [columnName(field.name)] : []),
+  ]),
+]
+
+const indexDdl = (table: ViewTable, name: string, field: Field, column: string): string => {
+  const index = ident(`${name}_${sha256(column).slice(0, 6)}_idx`)
+  if (field.list) return `create index if not exists ${index} on ${table.table} using gin (${ident(column)})`
+  return `create index if not exists ${index} on ${table.table} (${table.tenanted ? '_tenant, ' : ''}${ident(column)})`
 }
 
 /** The table alone: what the gateway needs. */
