@@ -6,18 +6,13 @@ import type { Readiness } from '../platform/health.ts'
 import type { Route } from '../platform/http.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
 import { connectRedis } from '../platform/redis.ts'
-import { createApplier } from './apply/apply.ts'
-import { createDecoder } from './decode.ts'
 import { registerViews, unknownViews } from './generations.ts'
+import { openIntake } from './intake.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
-import { startPump } from './pump.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
 import { byKey, plans } from './session-settings.ts'
-import { journalSource } from './source/journal.ts'
-import { kafkaSource } from './source/kafka.ts'
 import { startObserver } from './source/observe.ts'
-import type { LogSource } from './source.ts'
 
 export type IngestOptions = {
   /** `databaseUrl` must be set: maintenance opens a connection of its own, straight to the primary. */
@@ -44,24 +39,20 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
   await clock.refresh()
   const catalog = await registerViews(sql, model)
   const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
-  const decoder = createDecoder(model)
   const maxLagMs = Math.min(10_000, ...[...model.views.values()].map((view) => view.maxLagMs))
-  const source: LogSource = config.kafkaBrokers
-    ? kafkaSource({ brokers: config.kafkaBrokers, topics: decoder.topics, groupId: 'forebay', maxLagMs })
-    : journalSource({ sql, topics: decoder.topics })
-
-  const writer = connect(config.databaseUrl, { max: 2, name: 'apply', settings: plans })
-  const own = connect(config.databaseUrl, { max: 1, name: 'maintain', settings: { ...plans, ...byKey } })
-  const pump = startPump({
+  const intake = openIntake({
+    config,
+    model,
     sql,
-    source,
-    decoder,
-    applier: createApplier(writer, model, catalog),
+    catalog,
+    maxLagMs,
     applied: ({ logged }) => {
       if (logged > 0) maintainer.wake()
     },
-    failed: (reason) => failed(new Error(reason)),
+    failed,
   })
+  const { source, pump } = intake
+  const own = connect(config.databaseUrl, { max: 1, name: 'maintain', settings: { ...plans, ...byKey } })
   const maintainer = startMaintainer({
     sql: own,
     catalog,
@@ -70,7 +61,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
   const observer = startObserver({ sql, clock, source, maxLagMs })
-  await source.start(pump.sink)
+  await intake.start()
 
   return {
     routes: ingestRoutes({ sql, model, kind: source.kind, ...(authenticate ? { authenticate } : {}) }),
@@ -86,12 +77,11 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
         : { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
     },
     async stop() {
-      await source.stop()
-      await pump.stop()
+      await intake.stop()
       await maintainer.stop()
       await observer.stop()
       redis?.end()
-      await Promise.all([own.end({ timeout: 1 }), writer.end({ timeout: 1 })])
+      await own.end({ timeout: 1 })
     },
   }
 }
