@@ -1,24 +1,18 @@
 /**
- * Ingest from a real Kafka into entities and a view, as `forebay ingest` runs it; then live at a steady rate.
- * Paired in the same run with the bare two-connection upsert of the same rows.
+ * Ingest from a real Kafka: first what comes before maintenance alone (decoded and applied, entries written to the dirty log), then
+ * all of it with a view, as `forebay ingest` runs it; then live at a steady rate. Paired in the same run with the bare consumer and
+ * the bare two-connection upsert of the same changes.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Kafka, logLevel, type Producer } from 'kafkajs'
-import { loadSchema } from '../../src/model/load.ts'
-import { installModel } from '../../src/operate/migrate/install.ts'
-import { startPostgres } from '../../src/platform/embedded-postgres.ts'
-import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { startChild } from '../support/child.ts'
-import { ownKafka } from '../support/kafka.ts'
-import { changes, type Message, message, tables } from './changes.ts'
+import { changes } from './changes.ts'
 import { bareUpsertRate } from './limits/upsert.ts'
-import { childOf, peakMemory } from './process.ts'
+import { benchLive } from './live.ts'
+import { childOf, cpuSeconds, peakMemory } from './process.ts'
 import { quantile, report } from './report.ts'
+import { applied, openStand, pending, type Run, type Stand, when } from './stand.ts'
+import { sendAll, topics } from './topics.ts'
 
-const folder = join(import.meta.dirname, 'schema')
 export type IngestOptions = {
   readonly changes: number
   readonly customers: number
@@ -27,148 +21,84 @@ export type IngestOptions = {
 }
 
 export const benchIngest = async (options: IngestOptions): Promise<void> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'forebay-bench-'))
-  const [kafka, postgres] = [await ownKafka(4), await startPostgres({ dataDir })]
-  const sql = connect(postgres.url, { max: 4, name: 'bench' })
-  const client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING })
-  const producer = client.producer({ allowAutoTopicCreation: false })
+  const stand = await openStand()
   try {
-    const loaded = await loadSchema(folder)
-    if (!loaded.ok) throw new Error('the bench schema has faults: forebay check says which')
-    await installModel(sql, loaded.model)
-    const admin = client.admin()
-    await admin.connect()
-    await admin.createTopics({
-      topics: tables.map((table) => ({ topic: `bench.${table}`, numPartitions: 4, replicationFactor: 1 })),
-    })
-    await admin.disconnect()
-
     const messages = [...changes(options.changes, options.customers)]
-    const bytes =
-      messages.slice(0, 10_000).reduce((total, { value }) => total + Buffer.byteLength(value), 0) /
-      Math.min(10_000, messages.length)
-    await producer.connect()
-    for (let start = 0; start < messages.length; start += 2_000)
-      await send(producer, messages.slice(start, start + 2_000))
+    const count = messages.length
+    const sample = messages.slice(0, 10_000)
+    const bytes = sample.reduce((total, { value }) => total + Buffer.byteLength(value), 0) / sample.length
+    await sendAll(stand.producer, messages)
 
-    const limit = await bareUpsertRate(postgres.url, messages)
+    // A broker's first reader finds its JVM cold.
+    const consumer = Math.max(await bareConsumerRate(stand, count), await bareConsumerRate(stand, count))
+    const upsert = await bareUpsertRate(stand.postgresUrl, messages)
+    const slower = Math.min(consumer, upsert)
+    const apply = await measureIntake(await stand.run(), count)
+    const full = await stand.run()
     const began = performance.now()
-    const ingest = startChild(join(import.meta.dirname, '../../bin/forebay'), ['ingest'], {
-      env: {
-        FOREBAY_SCHEMA: folder,
-        DATABASE_URL: postgres.url,
-        KAFKA_BROKERS: kafka.brokers.join(),
-        PORT: '0',
-        FOREBAY_DATA: dataDir,
-      },
-    })
+    const ingest = full.start('ingest')
     try {
-      const firstAt = await when(async () => (await applied(sql)) > 0, ingest.alive, ingest.output)
-      await when(
-        async () => (await applied(sql)) >= messages.length && !(await pending(sql)),
-        ingest.alive,
-        ingest.output,
-      )
-      const took = (performance.now() - firstAt) / 1000
-      const rate = messages.length / took
-      const [view] = await sql<{ rows: number }[]>`select count(*)::int as rows from bench.customer where _live`
-      const live = await benchLive(sql, producer, options)
+      const firstAt = await when(async () => (await applied(full.sql)) > 0, ingest)
+      const doneAt = await when(async () => (await applied(full.sql)) >= count && !(await pending(full.sql)), ingest)
+      const rate = count / ((doneAt - firstAt) / 1000)
+      const [view] = await full.sql<{ rows: number }[]>`select count(*)::int as rows from bench.customer where _live`
+      const live = await benchLive(full.sql, stand.producer, options)
+      const sentToVisible = `live at ${options.rate}/s, sent to visible`
       report('ingest', [
-        { name: 'changes', value: messages.length, unit: `of ${Math.round(bytes)} B` },
+        { name: 'changes', value: count, unit: `of ${Math.round(bytes)} B` },
         { name: 'customers', value: view!.rows, unit: 'view rows' },
+        { name: 'limit: bare consumer, every value parsed', value: consumer, unit: 'changes/s' },
+        { name: 'limit: bare upsert, two connections', value: upsert, unit: 'changes/s' },
+        {
+          name: 'decoded and applied, no maintenance',
+          value: apply.rate,
+          unit: 'changes/s',
+          against: `${(apply.rate / slower).toFixed(2)} × the slower limit`,
+        },
+        { name: 'its CPU a change', value: apply.cpuMicros, unit: 'µs in Node' },
+        { name: 'its peak memory', value: apply.peak, unit: 'MiB' },
         { name: 'start to first commit', value: (firstAt - began) / 1000, unit: 's' },
-        { name: 'limit: bare upsert, two connections', value: limit, unit: 'changes/s' },
         {
           name: 'catch-up, views included',
           value: rate,
           unit: 'changes/s',
-          against: `${(rate / limit).toFixed(2)} × the limit`,
+          against: `${(rate / slower).toFixed(2)} × the slower limit`,
         },
-        { name: `live at ${options.rate}/s, sent to visible p50`, value: quantile(live, 0.5), unit: 'ms' },
-        { name: `live at ${options.rate}/s, sent to visible p95`, value: quantile(live, 0.95), unit: 'ms' },
-        { name: `live at ${options.rate}/s, sent to visible p99`, value: quantile(live, 0.99), unit: 'ms' },
+        { name: `${sentToVisible} p50`, value: quantile(live, 0.5), unit: 'ms' },
+        { name: `${sentToVisible} p95`, value: quantile(live, 0.95), unit: 'ms' },
+        { name: `${sentToVisible} p99`, value: quantile(live, 0.99), unit: 'ms' },
         { name: 'peak memory of ingest', value: await peakMemory(await childOf(ingest.pid)), unit: 'MiB' },
       ])
     } finally {
       await ingest.stop()
     }
   } finally {
-    await producer.disconnect()
-    await sql.end()
-    await postgres.stop()
-    await kafka.stop()
-    await rm(dataDir, { recursive: true, force: true })
+    await stand.stop()
   }
 }
 
-const send = (producer: Producer, batch: readonly Message[]) =>
-  producer.sendBatch({
-    topicMessages: [...Map.groupBy(batch, ({ topic }) => topic)].map(([topic, group]) => ({
-      topic,
-      messages: group.map(({ key, value }) => ({ key, value })),
-    })),
-  })
+const bareConsumerRate = async ({ brokers }: Stand, count: number): Promise<number> => {
+  const script = join(import.meta.dirname, 'limits/consumer.ts')
+  const child = startChild(process.execPath, [script, brokers.join(), String(count), ...topics])
+  await child.ended
+  const rate = /([\d.]+) messages a second/.exec(child.output())?.[1]
+  if (rate === undefined) throw new Error(`the bare consumer ended:\n${child.output()}`)
+  return Number(rate)
+}
 
-const applied = async (sql: Sql): Promise<number> => {
-  const [row] = await sql<{ n: number }[]>`select coalesce(sum(next_offset), 0)::int as n from forebay.positions`
-  return row!.n
-}
-const pending = async (sql: Sql): Promise<boolean> => {
-  const [row] = await sql<{ any: boolean }[]>`select exists (select from forebay.dirty) as any`
-  return row!.any
-}
-const when = async (condition: () => Promise<boolean>, alive: () => boolean, output: () => string): Promise<number> => {
-  while (!(await condition())) {
-    if (!alive()) throw new Error(`ingest ended:\n${output()}`)
-    await sleep(20)
+const measureIntake = async (run: Run, count: number) => {
+  const child = run.start('intake')
+  try {
+    const firstAt = await when(async () => (await applied(run.sql)) > 0, child)
+    const pid = await childOf(child.pid)
+    const before = { applied: await applied(run.sql), cpu: await cpuSeconds(pid) }
+    const doneAt = await when(async () => (await applied(run.sql)) >= count, child)
+    return {
+      rate: count / ((doneAt - firstAt) / 1000),
+      cpuMicros: (((await cpuSeconds(pid)) - before.cpu) * 1e6) / (count - before.applied),
+      peak: await peakMemory(pid),
+    }
+  } finally {
+    await child.kill9()
   }
-  return performance.now()
-}
-/** Twenty probes a second among a steady rate of other changes: milliseconds from send to a view row that shows it. */
-const benchLive = async (sql: Sql, producer: Producer, { rate, seconds }: IngestOptions): Promise<number[]> => {
-  const [gen] = await sql<{ table: string }[]>`
-    select format('forebay_view.%I', tablename) as table from pg_tables where schemaname = 'forebay_view' and tablename like 'customer_overview%'`
-  const stream = changes(Number.MAX_SAFE_INTEGER, 1_000, 7)
-  const sent = new Map<string, number>()
-  const latencies: number[] = []
-  const warm = 5
-  const tick = 20
-  const started = performance.now()
-  let lsn = 9_000_000_000
-  for (let n = 0; n < ((seconds + warm) * 1000) / tick; n++) {
-    const batch: Message[] = Array.from({ length: Math.round((rate * tick) / 1000) - 1 }, () => stream.next().value!)
-    const id = `probe${n % 20}`
-    const note = `n${n}`
-    lsn += 1_000
-    batch.push(
-      message({
-        table: 'customers',
-        op: 'u',
-        at: Date.now(),
-        lsn,
-        row: { id, tenant_id: 'acme', email: `${id}@example.org`, full_name: id, tier: 'GOLD', note },
-      }),
-    )
-    const due = started + n * tick
-    if (n * tick > warm * 1000) sent.set(note, Math.max(due, performance.now()))
-    send(producer, batch).catch(() => {})
-    const until = due + tick
-    do {
-      if (sent.size) {
-        const rows = await sql.unsafe<{ note: string }[]>(`select note from ${gen!.table} where id like 'probe%'`, [], {
-          prepare: true,
-        })
-        for (const { note: seen } of rows) {
-          const number = Number(seen.slice(1))
-          for (const [waiting, at] of sent) {
-            if (Number(waiting.slice(1)) > number || Number(waiting.slice(1)) % 20 !== number % 20) continue
-            latencies.push(performance.now() - at)
-            sent.delete(waiting)
-          }
-        }
-      }
-      await sleep(2)
-    } while (performance.now() < until)
-  }
-  return [...latencies, ...[...sent.values()].map((at) => performance.now() - at)]
 }

@@ -1,0 +1,97 @@
+/** Where ingest is measured: a broker and a Postgres of its own, a database a run with the bench's tables, and ingest as a process. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Kafka, logLevel, type Producer } from 'kafkajs'
+import { loadSchema } from '../../src/model/load.ts'
+import { installModel } from '../../src/operate/migrate/install.ts'
+import { startPostgres } from '../../src/platform/embedded-postgres.ts'
+import { connect, type Sql } from '../../src/platform/postgres.ts'
+import { type Child, startChild } from '../support/child.ts'
+import { ownKafka } from '../support/kafka.ts'
+import { createTopics } from './topics.ts'
+
+const folder = join(import.meta.dirname, 'schema')
+const forebay = join(import.meta.dirname, '../../bin/forebay')
+const intake = join(import.meta.dirname, 'intake.ts')
+
+export type Run = {
+  readonly sql: Sql
+  /** `ingest`: the whole half; `intake`: without maintenance. */
+  start(what: 'ingest' | 'intake'): Child
+}
+export type Stand = {
+  readonly brokers: readonly string[]
+  readonly producer: Producer
+  readonly postgresUrl: string
+  /** A database that nothing was applied to yet. */
+  run(): Promise<Run>
+  stop(): Promise<void>
+}
+
+export const openStand = async (): Promise<Stand> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'forebay-bench-'))
+  const [kafka, postgres] = [await ownKafka(4), await startPostgres({ dataDir })]
+  const client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING })
+  const producer = client.producer({ allowAutoTopicCreation: false })
+  const administrator = connect(postgres.url, { max: 1, name: 'bench' })
+  const opened: Sql[] = [administrator]
+  await createTopics(client)
+  await producer.connect()
+  return {
+    brokers: kafka.brokers,
+    producer,
+    postgresUrl: postgres.url,
+    async run() {
+      const name = `bench_${opened.length}`
+      await administrator.unsafe(`create database ${name}`)
+      const url = new URL(postgres.url)
+      url.pathname = `/${name}`
+      const sql = connect(url.href, { max: 4, name: 'bench' })
+      opened.push(sql)
+      const loaded = await loadSchema(folder)
+      if (!loaded.ok) throw new Error('the bench schema has faults: forebay check says which')
+      await installModel(sql, loaded.model)
+      const env = {
+        FOREBAY_SCHEMA: folder,
+        DATABASE_URL: url.href,
+        KAFKA_BROKERS: kafka.brokers.join(),
+        PORT: '0',
+        FOREBAY_DATA: dataDir,
+      }
+      return {
+        sql,
+        start: (what) =>
+          what === 'ingest'
+            ? startChild(forebay, ['ingest'], { env })
+            : startChild(process.execPath, ['--max-semi-space-size=8', intake], { env }),
+      }
+    },
+    async stop() {
+      await producer.disconnect()
+      for (const sql of opened) await sql.end({ timeout: 1 })
+      await postgres.stop()
+      await kafka.stop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Offsets passed, over all partitions. */
+export const applied = async (sql: Sql): Promise<number> => {
+  const [row] = await sql<{ n: number }[]>`select coalesce(sum(next_offset), 0)::int as n from forebay.positions`
+  return row!.n
+}
+export const pending = async (sql: Sql): Promise<boolean> => {
+  const [row] = await sql<{ any: boolean }[]>`select exists (select from forebay.dirty) as any`
+  return row!.any
+}
+/** When it was so. Throws when the process ends before. */
+export const when = async (condition: () => Promise<boolean>, child: Child): Promise<number> => {
+  while (!(await condition())) {
+    if (!child.alive()) throw new Error(`ingest ended:\n${child.output()}`)
+    await sleep(20)
+  }
+  return performance.now()
+}
