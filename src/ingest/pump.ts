@@ -124,7 +124,7 @@ export const startPump = (options: {
           log.warn('position.lost', { partitions: stretches.map(partitionName) })
           return 'interrupted'
         case 'stuck':
-          for (const partition of result.partitions) await sink.stuck(partition, result.reason)
+          for (const partition of result.partitions) await stop(partition, result.reason)
           return 'interrupted'
         case 'unknown-generation':
           stopped = true
@@ -206,6 +206,17 @@ export const startPump = (options: {
     }
   }
 
+  const stop = async (partition: Partition, reason: string): Promise<void> => {
+    log.error('partition.stuck', { partition: partitionName(partition), reason })
+    clear([partition])
+    await markStuck(sql, partition, reason)
+  }
+  const applied = async (partition: Partition): Promise<void> => {
+    const name = partitionName(partition)
+    while (!stopped && buffer.some(({ stretch }) => partitionName(stretch) === name)) await taken.promise
+    await inFlight
+  }
+
   const sink: Sink = {
     async assigned(extents) {
       clear()
@@ -225,9 +236,9 @@ export const startPump = (options: {
       while ((buffered.records > bufferCap || buffered.bytes > bufferBytes) && !stopped) await taken.promise
     },
     async stuck(partition, reason) {
-      log.error('partition.stuck', { partition: partitionName(partition), reason })
-      clear([partition])
-      await markStuck(sql, partition, reason)
+      // What came before is still good: an operator who goes on after the fault must not lose it.
+      await applied(partition)
+      await stop(partition, reason)
     },
   }
   const running = run()

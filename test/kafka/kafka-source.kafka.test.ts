@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { CompressionCodecs, CompressionTypes } from 'kafkajs'
+import { CompressionTypes } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { kafkaSource } from '../../src/ingest/source/kafka.ts'
 import type { LogSource } from '../../src/ingest/source.ts'
@@ -198,37 +198,6 @@ const memorySinkOver = (other: MemorySink): MemorySink => {
       sink.batches.push(batch)
     },
   }
-}
-
-test('a batch in an unsupported compression stops its partition with a reason, the others flow', async () => {
-  const topic = await client.topic(3)
-  await client.send(topic, numbers(0, 5), 0)
-  const codec = CompressionCodecs[CompressionTypes.Snappy]
-  CompressionCodecs[CompressionTypes.Snappy] = () => ({
-    compress: async ({ buffer }: { buffer: Buffer }) => literalSnappy(buffer),
-  })
-  await client.send(topic, ['snappy'], 1, CompressionTypes.Snappy)
-  CompressionCodecs[CompressionTypes.Snappy] = codec
-  const sink = memorySink()
-  await start([topic], sink)
-  await until(() => sink.stopped.size > 0, 'stopped')
-  expect([...sink.stopped]).toEqual([[`${topic}-1`, expect.stringMatching(/from offset 0 on in a compression/)]])
-  await client.send(topic, ['zstd'], 2, CompressionTypes.ZSTD)
-  await until(() => sink.values().length === 6, 'the others flow')
-  expect(sink.values().toSorted()).toEqual([...numbers(0, 5), 'zstd'])
-})
-
-/** Snappy without compressing, in the framing that Kafka's clients write. */
-const literalSnappy = (bytes: Buffer): Buffer => {
-  const size = bytes.length
-  const length = size < 128 ? [size] : [(size & 127) | 128, size >> 7]
-  const block = Buffer.concat([Buffer.from([...length, 61 << 2, (size - 1) & 255, (size - 1) >> 8]), bytes])
-  const frame = Buffer.alloc(20)
-  frame.write('\x82SNAPPY\0', 'latin1')
-  frame.writeInt32BE(1, 8)
-  frame.writeInt32BE(1, 12)
-  frame.writeInt32BE(block.length, 16)
-  return Buffer.concat([frame, block])
 }
 
 test('a topic that does not exist yet is waited for and not made, the others flow meanwhile', async () => {

@@ -49,6 +49,8 @@ async function javaKafka(local: Local, partitions: number): Promise<KafkaService
 type Local = { readonly java: string; readonly jars: string }
 type RestartableKafka = {
   readonly brokers: string[]
+  /** Its logs are in `logs` there. */
+  readonly folder: string
   /** Starts the broker with what it had when it last ended. */
   start(): Promise<{ kill9(): Promise<void> }>
   /** Throws its folder away; it must have ended. */
@@ -73,6 +75,7 @@ async function restartableKafka({ java, jars }: Local, partitions: number): Prom
   const brokers = [`127.0.0.1:${port}`]
   return {
     brokers,
+    folder,
     async start() {
       const child = startChild(java, [...flags, 'kafka.Kafka', properties])
       await answers(brokers, child)

@@ -32,16 +32,12 @@ const beatMs = 1_000
 const retryMs = 1_000
 const longestRetryMs = 30_000
 
-/**
- * Joins with a connected consumer. `extents` asks the log anew. `careful`, after a crash over a batch that kafkajs can't decompress: its
- * error doesn't say whose, so partitions are first read one at a time, and the one that crashes it is stuck.
- */
+/** Joins with a connected consumer. `extents` asks the log anew. */
 export const joinGroup = async (
   consumer: Consumer,
   topics: readonly string[],
   sink: Sink,
   extents: () => Promise<readonly Extent[]>,
-  careful: boolean,
 ): Promise<Group> => {
   let lanes = new Map<string, Lane>()
   /** Replaced at each assignment; settles when that one is over, and with it every delivery of it. */
@@ -49,9 +45,6 @@ export const joinGroup = async (
   /** Settles when the group calls: kafkajs joins again only once every batch it handed out has come back. */
   let called = Promise.withResolvers<void>()
   let left = false
-  /** The one partition being read while reading carefully; `proven` once it was. */
-  let suspect: Lane | undefined
-  let proven = Promise.withResolvers<void>()
   const ended = Promise.withResolvers<Error>()
 
   const seek = ({ topic, partition, next }: Lane): void => consumer.seek({ topic, partition, offset: String(next) })
@@ -94,25 +87,9 @@ export const joinGroup = async (
       if (mine !== term || left) return true
       lanes.set(name, lane)
       seek(lane)
-      if (!careful) resume(lane)
-      else if (extent && offset < extent.end) await prove(lane, mine)
+      resume(lane)
     }
-    if (careful && mine === term) for (const lane of lanes.values()) resume(lane)
     return asked.length === partitions.length
-  }
-
-  const prove = async (lane: Lane, mine: typeof term): Promise<void> => {
-    suspect = lane
-    proven = Promise.withResolvers()
-    resume(lane)
-    await Promise.race([proven.promise, mine.promise])
-    suspect = undefined
-  }
-  /** Called before the next fetch can be on its way, so no other partition is ever in one with the next suspect. */
-  const cleared = (lane: Lane): void => {
-    if (lane !== suspect) return
-    pause(lane)
-    proven.resolve()
   }
 
   /** The offset up to which the sink has it; undefined when it was not taken now, and comes again. */
@@ -144,10 +121,14 @@ export const joinGroup = async (
     const extent = (await extents()).find((one) => partitionName(one) === partitionName(lane))
     const outside = extent && outsideLog(lane.next, extent)
     if (outside === undefined) return extent !== undefined
+    await halt(lane, outside)
+    return false
+  }
+
+  const halt = async (lane: Lane, reason: string): Promise<void> => {
     lanes.delete(partitionName(lane))
     pause(lane)
-    await sink.stuck(lane, outside)
-    return false
+    await sink.stuck(lane, reason)
   }
 
   const eachBatch = async ({ batch, heartbeat, resolveOffset, isStale }: EachBatchPayload): Promise<void> => {
@@ -171,7 +152,6 @@ export const joinGroup = async (
   const pass = async (batch: Fetched, isStale: () => boolean): Promise<bigint | undefined> => {
     const mine = term
     const lane = lanes.get(partitionName(batch))
-    if (lane !== undefined) cleared(lane)
     await lane?.tail
     if (lane === undefined || lanes.get(partitionName(batch)) !== lane || isStale()) return undefined
     // Not in its types, but on every batch: where the fetch began, compacted away or not.
@@ -181,6 +161,11 @@ export const joinGroup = async (
       return undefined
     }
     const { topic, partition } = lane
+    const { undecodable } = (batch.messages[0] ?? {}) as Undecodable
+    if (undecodable) {
+      await halt(lane, undecodableReason(lane, undecodable))
+      return undefined
+    }
     const records = batch.messages.map((message) => recordOf(message, lane))
     return hand(lane, { topic, partition, from: began, to: BigInt(batch.lastOffset()) + 1n, records }, mine)
   }
@@ -189,7 +174,6 @@ export const joinGroup = async (
     const mine = term
     const lane = lanes.get(partitionName({ topic, partition }))
     if (lane === undefined) return
-    cleared(lane)
     const step = async () => {
       // A gap before it is compaction, or a reset by kafkajs: only the log can tell.
       if (BigInt(first ?? last) !== lane.next && !(await judge(lane))) return
@@ -208,10 +192,8 @@ export const joinGroup = async (
   consumer.on(END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, firstOffset, lastOffset } }) => {
     if (batchSize === 0) skipped(topic, partition, firstOffset, lastOffset)
   })
-  consumer.on(CRASH, async ({ payload: { error } }) => {
-    const culprit = isUnsupported(error) ? suspect : undefined
+  consumer.on(CRASH, ({ payload: { error } }) => {
     term.resolve()
-    if (culprit) await sink.stuck(culprit, unsupportedReason(culprit, culprit.next)).catch(() => {})
     ended.resolve(error)
   })
   const hint = setInterval(() => {
@@ -247,12 +229,11 @@ export const joinGroup = async (
   }
 }
 
-/** A batch in a codec that kafkajs does not have. */
-export const isUnsupported = (error: unknown): boolean =>
-  error instanceof Error && (error.name === 'KafkaJSNotImplemented' || isUnsupported(error.cause))
+/** As the patch of kafkajs answers a batch whose checksum, compression or records are broken: alone, in place of its records. */
+type Undecodable = { readonly undecodable?: { readonly firstOffset: string; readonly error: Error } }
 
-const unsupportedReason = (partition: Partition, from: bigint): string =>
-  `${partitionName(partition)} holds batches from offset ${from} on in a compression that is not supported: have its producers use gzip, zstd or none`
+const undecodableReason = (at: Partition, { firstOffset, error }: NonNullable<Undecodable['undecodable']>): string =>
+  `${partitionName(at)} holds a batch at offset ${firstOffset} that can't be read (${error.message}): restore it from a replica, or go on after it, without its records, by: forebay replay --new-epoch ${at.topic} --partition ${at.partition} --from OFFSET`
 
 const recordOf = (message: KafkaMessage, { topic, partition }: Partition): LogRecord => ({
   topic,

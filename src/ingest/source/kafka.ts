@@ -2,13 +2,12 @@
  * Kafka, by kafkajs. The consumer group only shares partitions out between processes: where each is read from, the positions say, and
  * the group's committed offsets are a hint for people and tools.
  */
-import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
+import './kafka-codecs.ts'
 import kafkajs from 'kafkajs'
 import { describeError, log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
 import { kafkaLogs } from './kafka-extents.ts'
-import { type Group, isUnsupported, joinGroup } from './kafka-group.ts'
+import { type Group, joinGroup } from './kafka-group.ts'
 
 export type KafkaOptions = {
   readonly brokers: readonly string[]
@@ -23,14 +22,7 @@ const lookMs = 2_000
 const leaveMs = 1_500
 
 // Node finds not all of a CommonJS module's names, so they are taken from its default.
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
-
-// kafkajs brings gzip; Node has zstd. Snappy and LZ4 take a library, and stop their partition until there is one.
-const [compress, decompress] = [promisify(zstdCompress), promisify(zstdDecompress)]
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: (encoder: { buffer: Buffer }) => compress(encoder.buffer),
-  decompress: (buffer: Buffer) => decompress(buffer),
-})
+const { Kafka, logLevel } = kafkajs
 
 export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions): LogSource => {
   const client = new Kafka({
@@ -47,7 +39,6 @@ export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions
   let stopping = false
   let trouble: string | undefined = 'not connected to Kafka yet'
   let group: Group | undefined
-  let careful = false
   let running: Promise<void> | undefined
 
   const say = (reason: string | undefined): void => {
@@ -72,7 +63,7 @@ export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions
     })
     try {
       await consumer.connect()
-      return await joinGroup(consumer, present, sink, logs.extents, careful)
+      return await joinGroup(consumer, present, sink, logs.extents)
     } catch (error) {
       await consumer.disconnect().catch(() => {})
       throw error
@@ -110,7 +101,6 @@ export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions
         await membership(sink)
       } catch (error) {
         if (stopping) return
-        careful = isUnsupported(error)
         say(String(describeError(error).message))
         await Promise.race([stopped.promise, delay(retryMs)])
       }
