@@ -65,8 +65,12 @@ export type LogRecord = {
   readonly headers: Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>
 }
 
-/** What a record came to. `skipped` counts by reason: tombstone, heartbeat, other event type, … */
+/**
+ * What a record came to. `skipped` counts by reason: tombstone, heartbeat, other event type, … `unprepared`: it can't be read without a
+ * schema that isn't at hand; once that is fetched, decode it again.
+ */
 export type Decoded =
   | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sets: readonly ReplaceSet[] }
   | { readonly kind: 'skipped'; readonly reason: string }
   | { readonly kind: 'bad'; readonly entity: string | null; readonly reason: string }
+  | { readonly kind: 'unprepared'; readonly schema: string }

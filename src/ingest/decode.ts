@@ -1,12 +1,16 @@
 /**
- * Bytes → changes. Pure: the same record always comes to the same changes, and nothing a record holds makes it throw.
+ * Bytes → changes. Pure but for the schemas at hand: the same record always comes to the same changes, and nothing a record holds makes
+ * it throw.
  */
-import type { Entity, Model } from '../model/model.ts'
+import type { Entity, Format, Model } from '../model/model.ts'
 import type { Decoded, LogRecord } from './change.ts'
+import { avroNames } from './decode/avro-names.ts'
 import { debeziumReader, type ReadRecord } from './decode/debezium.ts'
-import { type Document, exactly, parseDocument, type SchemaCache } from './decode/document.ts'
+import { type Document, exactly, parseDocument } from './decode/document.ts'
 import { eventReader } from './decode/event.ts'
 import { DecodeFault, inexact } from './decode/fault.ts'
+import { parseKey, type ReadKey } from './decode/key.ts'
+import { NeedsSchema, noSchemas, readRegistered, type Schemas } from './decode/registered.ts'
 import { compileShape } from './decode/shape.ts'
 
 export type Decoder = {
@@ -18,17 +22,18 @@ export type Decoder = {
 
 type Topic = {
   readonly readers: readonly { readonly entity: string; readonly read: ReadRecord }[]
-  readonly values: SchemaCache
-  readonly keys: SchemaCache
+  /** Undefined: no value, as a tombstone has. */
+  readonly value: (record: LogRecord) => Document | undefined
+  readonly key: ReadKey
 }
 
-/** Throws for a format that no reader knows yet; `forebay check` refuses those first. */
-export const createDecoder = (model: Model): Decoder => {
+/** `schemas`: what a registry's formats are read by. */
+export const createDecoder = (model: Model, schemas: Schemas = noSchemas): Decoder => {
   const byTopic = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
   const topics = new Map<string, Topic>()
   for (const [topic, entities] of byTopic) {
     const readers = entities.map((entity) => ({ entity: entity.name, read: readerOf(entity, model, entities) }))
-    topics.set(topic, { readers, values: new Map(), keys: new Map() })
+    topics.set(topic, { readers, ...documentsOf(entities[0]!.source.format, schemas) })
   }
   return {
     topics: [...topics.keys()],
@@ -39,45 +44,93 @@ export const createDecoder = (model: Model): Decoder => {
   }
 }
 
+/** Readers of one topic have one format. */
+const documentsOf = (format: Format, schemas: Schemas): Pick<Topic, 'value' | 'key'> => {
+  const values = new Map()
+  const keys = new Map()
+  if (!isRegistered(format)) {
+    return {
+      value: ({ value }) => (value === null ? undefined : parseDocument(value, values)),
+      key: (_, key) => parseKey(key, keys),
+    }
+  }
+  return {
+    value(record) {
+      if (record.value === null) return undefined
+      const document = readRegistered(record, 'value', schemas)
+      if (document === undefined) {
+        throw new DecodeFault('carries no schema id: its first byte is neither 0 nor 1, as a registry’s formats begin')
+      }
+      return document
+    },
+    // Producers often leave keys in a plainer format than values.
+    key(record, key) {
+      const document = readRegistered(record, 'key', schemas)
+      if (document === undefined) return parseKey(key, keys)
+      return document.exact ? document : exactly(document)
+    },
+  }
+}
+
+/** Formats whose records name their schema in a registry. */
+export const isRegistered = (format: Format): boolean => {
+  switch (format) {
+    case 'DEBEZIUM_AVRO':
+    case 'AVRO':
+    case 'JSON_SCHEMA':
+      return true
+    case 'DEBEZIUM':
+    case 'JSON':
+    case 'CLOUDEVENTS':
+      return false
+  }
+}
+
 const decodeFor = (topic: Topic, record: LogRecord, epoch: number): readonly Decoded[] => {
   let document: Document | undefined
   try {
-    document = record.value === null ? undefined : parseDocument(record.value, topic.values)
+    document = topic.value(record)
   } catch (error) {
-    return topic.readers.map(({ entity }) => bad(entity, error))
+    return topic.readers.map(({ entity }) => without(entity, error))
   }
   return topic.readers.map(({ entity, read }) => {
     try {
-      return read(record, document, epoch, topic.keys)
+      return read(record, document, epoch, topic.key)
     } catch (error) {
-      if (error !== inexact || document === undefined) return bad(entity, error)
+      if (error !== inexact || document === undefined) return without(entity, error)
     }
     try {
       document = exactly(document)
-      return read(record, document, epoch, topic.keys)
+      return read(record, document, epoch, topic.key)
     } catch (error) {
-      return bad(entity, error)
+      return without(entity, error)
     }
   })
 }
 
-const bad = (entity: string, error: unknown): Decoded => {
+/** What a record comes to that could not be read. */
+const without = (entity: string, error: unknown): Decoded => {
+  if (error instanceof NeedsSchema) return { kind: 'unprepared', schema: error.ref }
   if (error instanceof DecodeFault) return { kind: 'bad', entity, reason: error.message }
   // A value nested too deep for the stack: its message holds no data, but other errors' might.
   return { kind: 'bad', entity, reason: error instanceof RangeError ? 'is nested too deep' : 'could not be decoded' }
 }
 
 const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[]): ReadRecord => {
-  const shape = compileShape(entity, model.enums, siblings)
   switch (entity.source.format) {
     case 'DEBEZIUM':
-      return debeziumReader(entity, model.enums, shape)
+      return debeziumReader(entity, model.enums, compileShape(entity, model.enums, siblings))
+    case 'DEBEZIUM_AVRO': {
+      const named = avroNames(entity)
+      return debeziumReader(named, model.enums, compileShape(named, model.enums, siblings.map(avroNames)))
+    }
+    case 'AVRO': {
+      const named = avroNames(entity)
+      return eventReader(named, model.enums, compileShape(named, model.enums, siblings.map(avroNames)))
+    }
     case 'JSON':
-    case 'CLOUDEVENTS':
-      return eventReader(entity, model.enums, shape)
-    case 'DEBEZIUM_AVRO':
-    case 'AVRO':
     case 'JSON_SCHEMA':
-      throw new Error(`${entity.name} reads ${entity.source.format}, which is not supported yet: use DEBEZIUM or JSON`)
+    case 'CLOUDEVENTS':
+      return eventReader(entity, model.enums, compileShape(entity, model.enums, siblings))
   }
 }

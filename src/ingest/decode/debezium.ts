@@ -1,20 +1,16 @@
 /**
- * Debezium's change events in JSON, with and without the schema wrapper.
+ * Debezium's change events: in JSON, with and without the schema wrapper, and in Avro.
  */
 import type { Entity, EnumType } from '../../model/model.ts'
 import type { Decoded, LogRecord } from '../change.ts'
-import { type Document, isNumber, isObject, type JsonObject, numberText, type SchemaCache } from './document.ts'
+import { type Document, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { DecodeFault } from './fault.ts'
+import type { ReadKey } from './key.ts'
 import { envelopeTime, type NativeOrder } from './order.ts'
 import { compileCells, perSchema, schemaAt } from './row.ts'
 import type { Reading, Shape } from './shape.ts'
 
-export type ReadRecord = (
-  record: LogRecord,
-  document: Document | undefined,
-  epoch: number,
-  keys: SchemaCache,
-) => Decoded
+export type ReadRecord = (record: LogRecord, document: Document | undefined, epoch: number, keys: ReadKey) => Decoded
 
 const skipped = (reason: string): Decoded => ({ kind: 'skipped', reason })
 

@@ -6,13 +6,19 @@ import { DecodeFault, inexact } from './fault.ts'
 
 export type JsonObject = { readonly [name: string]: unknown }
 
-/** Kafka Connect's schema of a value, as JsonConverter writes it beside the payload. */
+/**
+ * Kafka Connect's schema of a value, as JsonConverter writes it beside the payload. Schemas of a registry come to the same; only they
+ * have the type `union`, a value of one of its `branches`.
+ */
 export type ConnectSchema = {
   readonly type: string
+  readonly optional?: boolean
   readonly name?: string
   readonly field?: string
   readonly fields?: readonly ConnectSchema[]
   readonly items?: ConnectSchema
+  readonly values?: ConnectSchema
+  readonly branches?: readonly ConnectSchema[]
   readonly parameters?: Readonly<Record<string, string>>
 }
 
@@ -122,6 +128,10 @@ const keepNumbers: Reviver = (_key, value, { source }) =>
     ? rawJSON(source)
     : value
 const beyondSafe = (value: number): boolean => Number.isInteger(value) && !Number.isSafeInteger(value)
+
+/** An integer as a number, or as a RawNumber where a number can't hold it. */
+export const exactNumber = (value: bigint): number | RawNumber =>
+  BigInt.asIntN(54, value) === value && value !== -(2n ** 53n) ? Number(value) : rawJSON(String(value))
 
 export const isNumber = (value: unknown): value is number | RawNumber => typeof value === 'number' || isRawJSON(value)
 

@@ -7,6 +7,9 @@ import { type ConnectSchema, type Document, exactly, isObject, parseDocument, ty
 import { DecodeFault } from './fault.ts'
 import { schemaAt, walk } from './row.ts'
 
+/** A record's key, which is never empty, in its topic's format; every number exact. Throws as reading the value does. */
+export type ReadKey = (record: LogRecord, key: Buffer) => Document
+
 /** `values`: by column name; a column that the key doesn't hold is left out. `schema`: its fields are the columns likewise. */
 export type RecordKey = {
   readonly values: Readonly<Record<string, unknown>>
@@ -16,10 +19,11 @@ export type RecordKey = {
 
 /** A struct by source names, in any order; or, where one column is asked for, a bare value or text. Undefined: no key. */
 export const compileKey =
-  (columns: readonly Column[]): ((record: LogRecord, schemas: SchemaCache) => RecordKey | undefined) =>
-  ({ key }, schemas) => {
+  (columns: readonly Column[]): ((record: LogRecord, read: ReadKey) => RecordKey | undefined) =>
+  (record, read) => {
+    const { key } = record
     if (key === null || key.length === 0) return undefined
-    const document = documentOf(key, schemas)
+    const document = read(record, key)
     const { payload, schema } = document
     if (isObject(payload)) {
       const values: Record<string, unknown> = {}
@@ -36,11 +40,12 @@ export const compileKey =
     const [column] = columns
     if (columns.length !== 1 || column === undefined || payload === null) return undefined
     // A bare number stays as it was written: `1e5` may be a text.
-    const value = typeof payload === 'string' ? payload : document.text
+    const value = typeof payload === 'string' || document.text === '' ? payload : document.text
     return { values: { [column.name]: value }, schema: undefined, document }
   }
 
-const documentOf = (key: Buffer, schemas: SchemaCache): Document => {
+/** JSON, else text. */
+export const parseKey = (key: Buffer, schemas: SchemaCache): Document => {
   try {
     return exactly(parseDocument(key, schemas))
   } catch (error) {

@@ -3,9 +3,9 @@
  */
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { Change, Decoded, ReplaceSet } from '../change.ts'
-import { isObject, type SchemaCache } from './document.ts'
+import { isObject } from './document.ts'
 import { DecodeFault } from './fault.ts'
-import { compileKey } from './key.ts'
+import { compileKey, type ReadKey } from './key.ts'
 import { compileOrder, type NativeOrder, type Origin, recordTime } from './order.ts'
 import { type Cell, compileCells, keyColumns, type Missing, perSchema, readRow, walk } from './row.ts'
 import { parseJsonText } from './text.ts'
@@ -29,7 +29,7 @@ export type Reading = Origin & {
 export type Shape = {
   upsert(reading: Reading, cells: readonly Cell[]): Decoded
   /** By the record's key, else by `row`. */
-  remove(reading: Reading, keys: SchemaCache): Decoded
+  remove(reading: Reading, keys: ReadKey): Decoded
 }
 
 const stamp = (order: ReturnType<typeof compileOrder>, reading: Reading, keyOnly: boolean) => {
@@ -80,11 +80,11 @@ const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, c
     compileCells(columns, entity, enums, ({ name }) => ({ kind: 'path', roots: [0], path: [name] }), schema),
   )
   const byRow = compileCells(columns, entity, enums, ({ path }) => ({ kind: 'path', roots: [0], path }))
-  return (reading: Reading, schemas: SchemaCache) => {
+  return (reading: Reading, keys: ReadKey) => {
     const { row, document } = reading
     const inRow = isObject(row) && columns.every(({ path }) => walk(row, path) !== undefined)
     if (!(inRow && reading.ownKey)) {
-      const key = keyOf(reading.record, schemas)
+      const key = keyOf(reading.record, keys)
       const whole = key !== undefined && columns.every(({ name }) => name in key.values)
       if (whole) return readRow(byKey(key.schema), [key.values], key.document, 'null', false).row
     }
@@ -143,7 +143,7 @@ const arrayShape = (
       }
       return set(parent, [...rows.values()], stamped)
     },
-    remove: (reading, schemas) => set(identify(reading, schemas), [], stamp(order, reading, true)),
+    remove: (reading, keys) => set(identify(reading, keys), [], stamp(order, reading, true)),
   }
 }
 

@@ -187,7 +187,7 @@ const booleanOf = (value: unknown, document: Document): boolean => {
 }
 
 // ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-/** Units of numbers by Connect's and Debezium's names. All but the zoned ones count what a clock without a zone showed. */
+/** Units of numbers by Connect's, Debezium's and Avro's names. */
 const unitsBySchema: Readonly<Record<string, TimeUnit | 'DAYS'>> = {
   'io.debezium.time.Timestamp': 'MILLIS',
   'io.debezium.time.MicroTimestamp': 'MICROS',
@@ -195,6 +195,13 @@ const unitsBySchema: Readonly<Record<string, TimeUnit | 'DAYS'>> = {
   'org.apache.kafka.connect.data.Timestamp': 'MILLIS',
   'io.debezium.time.Date': 'DAYS',
   'org.apache.kafka.connect.data.Date': 'DAYS',
+  'timestamp-millis': 'MILLIS',
+  'timestamp-micros': 'MICROS',
+  'timestamp-nanos': 'NANOS',
+  'local-timestamp-millis': 'MILLIS',
+  'local-timestamp-micros': 'MICROS',
+  'local-timestamp-nanos': 'NANOS',
+  date: 'DAYS',
 }
 
 const unitOf = (column: Column): TimeUnit | 'DAYS' | undefined => {
@@ -218,7 +225,8 @@ const compileInstant = (column: Column, source: Source, schema: ConnectSchema | 
   const unit = declared ?? unitsBySchema[schema?.name ?? ''] ?? source.unit ?? 'MICROS'
   // A number in a Debezium record is a timestamp without zone; where the declaration itself says how, it is an instant.
   const debezium = source.format === 'DEBEZIUM' || source.format === 'DEBEZIUM_AVRO'
-  const numbers: Clock = { zone: source.zone, wall: declared === undefined && debezium }
+  const local = schema?.name?.startsWith('local-timestamp-') ?? false
+  const numbers: Clock = { zone: source.zone, wall: declared === undefined && (debezium || local) }
   const texts: Clock = { zone: source.zone, wall: schema?.name === 'io.debezium.time.IsoTimestamp' }
   const digitsAreUnits = declared !== undefined || source.unit !== undefined
   return (value, document) => {

@@ -1,0 +1,45 @@
+/**
+ * Keys and values in a registry's formats, read by the schemas that are at hand. Reading never waits: what a record needs and isn't at
+ * hand is said by NeedsSchema, so that somebody can fetch it and read the record once more.
+ */
+import type { LogRecord } from '../change.ts'
+import type { AvroReader } from './avro.ts'
+import { type ConnectSchema, type Document, parseDocument } from './document.ts'
+import { DecodeFault } from './fault.ts'
+import { framedIn, type SchemaRef } from './framing.ts'
+
+/** What is known of a schema. `bad`: the registry has none of that id, or one that can't be read by; the reason says which. */
+export type KnownSchema =
+  | { readonly kind: 'AVRO'; readonly reader: AvroReader }
+  | { readonly kind: 'JSON'; readonly schema: ConnectSchema }
+  | { readonly kind: 'bad'; readonly reason: string }
+/** The schemas at hand. */
+export type Schemas = { get(ref: SchemaRef): KnownSchema | undefined }
+export const noSchemas: Schemas = { get: () => undefined }
+
+export class NeedsSchema extends Error {
+  readonly ref: SchemaRef
+  constructor(ref: SchemaRef) {
+    super(`needs schema ${ref}`)
+    this.ref = ref
+  }
+}
+
+/** Throws DecodeFault, or NeedsSchema. Undefined: it carries no schema's id. */
+export const readRegistered = (record: LogRecord, part: 'key' | 'value', schemas: Schemas): Document | undefined => {
+  const framed = framedIn(record, part)
+  if (framed === undefined) return undefined
+  const { ref, data } = framed
+  const known = schemas.get(ref)
+  if (known === undefined) throw new NeedsSchema(ref)
+  switch (known.kind) {
+    case 'AVRO': {
+      const { reader } = known
+      return { payload: reader.read(data), schema: reader.schema, exact: true, escapes: true, text: '', wrapped: false }
+    }
+    case 'JSON':
+      return { ...parseDocument(data, new Map()), schema: known.schema }
+    case 'bad':
+      throw new DecodeFault(known.reason)
+  }
+}
