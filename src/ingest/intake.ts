@@ -2,6 +2,7 @@
 import type { Model } from '../model/model.ts'
 import type { Config } from '../platform/config.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
+import { present } from '../platform/present.ts'
 import { type Applied, createApplier } from './apply/apply.ts'
 import { createDecoder } from './decode.ts'
 import type { Catalog } from './generations.ts'
@@ -34,7 +35,13 @@ export type Intake = {
 export const openIntake = ({ config, model, sql, catalog, maxLagMs, applied, failed }: IntakeOptions): Intake => {
   const decoder = createDecoder(model)
   const source: LogSource = config.kafkaBrokers
-    ? kafkaSource({ brokers: config.kafkaBrokers, topics: decoder.topics, groupId: 'forebay', maxLagMs })
+    ? kafkaSource({
+        brokers: config.kafkaBrokers,
+        ...present({ security: config.kafkaSecurity }),
+        topics: decoder.topics,
+        groupId: 'forebay',
+        maxLagMs,
+      })
     : journalSource({ sql, topics: decoder.topics })
   const writer = connect(config.databaseUrl, { max: 2, name: 'apply', settings: plans })
   const pump = startPump({

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../platform/config.ts'
+import { connectionOptions } from '../platform/kafka.ts'
 import { supervise } from '../platform/lifetime.ts'
 import { type Feeder, startFeeder } from './demo/feeder.ts'
 import { journalWriter } from './demo/journal-writer.ts'
@@ -62,7 +63,9 @@ const feed = async ({ config, model, sql }: Running, simulation: Simulation, opt
   return startFeeder({
     simulation,
     sql,
-    writer: await (config.kafkaBrokers ? kafkaWriter(config.kafkaBrokers, topics) : journalWriter(sql, topics)),
+    writer: await (config.kafkaBrokers
+      ? kafkaWriter(connectionOptions(config.kafkaBrokers, config.kafkaSecurity), topics)
+      : journalWriter(sql, topics)),
     rate: options.rate ?? defaultRate,
     faults: options.faults ?? true,
     seed: options.seed ?? 1,

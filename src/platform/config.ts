@@ -1,4 +1,5 @@
 /** The environment, read and judged once: what runs, where, with which parts. */
+import { type KafkaSecurity, readKafkaSecurity } from './kafka.ts'
 import { present } from './present.ts'
 
 export type Config = {
@@ -12,6 +13,7 @@ export type Config = {
   readonly databaseReadUrl?: string
   /** `host:port`; absent: the journal. */
   readonly kafkaBrokers?: readonly string[]
+  readonly kafkaSecurity?: KafkaSecurity
   readonly schemaRegistryUrl?: string
   readonly redisUrl?: string
   /** The three come together; absent: development keys. */
@@ -64,6 +66,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     databaseUrl: postgres('DATABASE_URL'),
     databaseReadUrl: postgres('DATABASE_READ_URL'),
     kafkaBrokers: brokers(text('KAFKA_BROKERS'), faults),
+    kafkaSecurity: readKafkaSecurity(text, faults),
     schemaRegistryUrl: web('SCHEMA_REGISTRY_URL', ''),
     redisUrl: url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'),
     jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),

@@ -20,8 +20,8 @@ test("the simulation's records reach a real Kafka, in topics made for them, in o
   const sent = transactions.flatMap(render).map((record) => ({ ...record, topic: prefix + record.topic }))
   const topics = [...new Set(sent.map(({ topic }) => topic))]
   // Twice: the second finds its topics made.
-  await (await kafkaWriter(service.brokers, topics)).close()
-  const writer = await kafkaWriter(service.brokers, topics)
+  await (await kafkaWriter({ brokers: service.brokers }, topics)).close()
+  const writer = await kafkaWriter({ brokers: service.brokers }, topics)
   await writer.write(sent)
   await writer.close()
 
@@ -47,7 +47,7 @@ test("the simulation's records reach a real Kafka, in topics made for them, in o
 })
 
 test('a Kafka that is not there is said so, with what to do', async () => {
-  await expect(kafkaWriter(['127.0.0.1:9'], [])).rejects.toThrow(
+  await expect(kafkaWriter({ brokers: ['127.0.0.1:9'] }, [])).rejects.toThrow(
     "Kafka at 127.0.0.1:9 can't be reached; check KAFKA_BROKERS or leave it empty for the journal",
   )
 })

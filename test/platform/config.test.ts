@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from '../../src/platform/config.ts'
 
@@ -86,6 +89,43 @@ test('all faults are named at once, each with what to write, and no value of a U
       'JWKS_URL',
     ]),
   )
+  expect(faults.join()).not.toContain('hunter2')
+  for (const fault of faults) expect(fault).toMatch(/; \S/)
+})
+
+test('how brokers are reached is read, certificates from their files', () => {
+  const ca = join(mkdtempSync(join(tmpdir(), 'forebay-ca-')), 'ca.pem')
+  writeFileSync(ca, '-----BEGIN CERTIFICATE-----\n')
+  const { kafkaSecurity } = readConfig({
+    KAFKA_BROKERS: 'a:9092',
+    KAFKA_SSL: 'true',
+    KAFKA_SSL_CA: ca,
+    KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
+    KAFKA_SASL_USERNAME: 'u',
+    KAFKA_SASL_PASSWORD: 'p',
+  })
+  expect(kafkaSecurity).toEqual({
+    tls: { ca: expect.stringMatching(/^-----BEGIN CERTIFICATE-----/) },
+    sasl: { mechanism: 'SCRAM-SHA-512', username: 'u', password: 'p' },
+  })
+  expect(readConfig({ KAFKA_BROKERS: 'a:9092', KAFKA_SSL: 'false' }).kafkaSecurity).toEqual({})
+})
+
+test.each([
+  [{ KAFKA_SSL: 'yes' }, ['KAFKA_SSL']],
+  [{ KAFKA_SSL_CA: '/hunter2' }, ['KAFKA_SSL_CA', 'KAFKA_SSL_CA']],
+  [{ KAFKA_SSL: 'true', KAFKA_SSL_CA: 'package.json' }, ['KAFKA_SSL_CA']],
+  [{ KAFKA_SSL: 'true', KAFKA_SSL_KEY: '/hunter2' }, ['KAFKA_SSL_KEY', 'KAFKA_SSL_CERT']],
+  [{ KAFKA_SASL_MECHANISM: 'PLAIN' }, ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD']],
+  [{ KAFKA_SASL_USERNAME: 'u', KAFKA_SASL_PASSWORD: 'hunter2' }, ['KAFKA_SASL_MECHANISM']],
+  [
+    { KAFKA_SASL_MECHANISM: 'hunter2', KAFKA_SASL_USERNAME: 'hunter2', KAFKA_SASL_PASSWORD: 'hunter2' },
+    ['KAFKA_SASL_MECHANISM'],
+  ],
+  [{ KAFKA_BROKERS: '', KAFKA_SSL: 'true' }, ['KAFKA_SSL']],
+])('the security %j is refused by name, its values are not repeated', (env, names) => {
+  const faults = faultsOf({ KAFKA_BROKERS: 'a:9092', ...env })
+  expect(faults.map((fault) => fault.split(' ')[0])).toEqual(names)
   expect(faults.join()).not.toContain('hunter2')
   for (const fault of faults) expect(fault).toMatch(/; \S/)
 })

@@ -58,19 +58,30 @@ type RestartableKafka = {
 }
 
 /** A broker of the caller's own that isn't started yet and may be killed; takes Java and Maven's jars. */
-export async function ownRestartableKafka(partitions: number): Promise<RestartableKafka> {
+export async function ownRestartableKafka(partitions: number, special?: Special): Promise<RestartableKafka> {
   const local = (await classPath('kafka')) ?? ((await installJava()) ? await classPath('kafka') : undefined)
   if (local === undefined) throw new Error("Kafka can't be started and killed here: install Java 17 and Maven.")
-  return restartableKafka(local, partitions)
+  return restartableKafka(local, partitions, special)
 }
 
-async function restartableKafka({ java, jars }: Local, partitions: number): Promise<RestartableKafka> {
+/** What a broker has beside the usual settings, and arguments of the tool that formats its folder. */
+export type Special = {
+  readonly settings: (folder: string, usual: Settings) => Promise<Settings>
+  readonly format?: readonly string[]
+}
+
+async function restartableKafka(
+  { java, jars }: Local,
+  partitions: number,
+  special?: Special,
+): Promise<RestartableKafka> {
   const folder = await mkdtemp(join(tmpdir(), 'forebay-kafka-'))
   const [port, controller] = (await freePorts(2)) as [number, number]
-  const settings = { ...brokerSettings(port, controller, partitions), 'log.dirs': join(folder, 'logs') }
+  const usual = { ...brokerSettings(port, controller, partitions), 'log.dirs': join(folder, 'logs') }
+  const settings: Settings = { ...usual, ...(await special?.settings(folder, usual)) }
   const properties = await propertiesFile(folder, settings)
   const flags = await jvm(jars, '256m', folder)
-  const format = ['kafka.tools.StorageTool', 'format', '-t', kafkaUuid(), '-c', properties]
+  const format = ['kafka.tools.StorageTool', 'format', '-t', kafkaUuid(), '-c', properties, ...(special?.format ?? [])]
   await run(java, [...flags, ...format], { timeout: 60_000 })
   const brokers = [`127.0.0.1:${port}`]
   return {

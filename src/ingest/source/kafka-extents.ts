@@ -1,5 +1,6 @@
 /** What Kafka answers about its logs when asked: which topics exist, and where each partition starts and ends now. */
 import type { Admin, Kafka } from 'kafkajs'
+import { isLoginRefused } from '../../platform/kafka.ts'
 import { log } from '../../platform/log.ts'
 import type { Extent } from '../source.ts'
 
@@ -13,6 +14,7 @@ export type KafkaLogs = {
 
 /** How often topics that were missing are looked for. */
 const lookMs = 1_000
+const refusedMs = 10_000
 
 export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs => {
   let connecting: Promise<Admin> | undefined
@@ -29,7 +31,13 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
     try {
       return await connecting
     } catch (error) {
-      connecting = undefined
+      // A refused login stands for a while: asking anew at every observation may lock the account.
+      const failed = connecting
+      const forget = () => {
+        if (connecting === failed) connecting = undefined
+      }
+      if (isLoginRefused(error)) setTimeout(forget, refusedMs).unref()
+      else forget()
       throw error
     }
   }

@@ -4,13 +4,15 @@
  */
 import './kafka-codecs.ts'
 import kafkajs from 'kafkajs'
-import { describeError, log } from '../../platform/log.ts'
+import { brokerTrouble, connectionOptions, isLoginRefused, type KafkaSecurity } from '../../platform/kafka.ts'
+import { log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
 import { kafkaLogs } from './kafka-extents.ts'
 import { type Group, joinGroup } from './kafka-group.ts'
 
 export type KafkaOptions = {
   readonly brokers: readonly string[]
+  readonly security?: KafkaSecurity
   readonly topics: readonly string[]
   readonly groupId: string
   /** The smallest promise of any view: partitions added to a topic are noticed within half of it. */
@@ -18,16 +20,17 @@ export type KafkaOptions = {
 }
 
 const retryMs = 1_000
+const refusedRetryMs = 10_000
 const lookMs = 2_000
 const leaveMs = 1_500
 
 // Node finds not all of a CommonJS module's names, so they are taken from its default.
 const { Kafka, logLevel } = kafkajs
 
-export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions): LogSource => {
+export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: KafkaOptions): LogSource => {
   const client = new Kafka({
     clientId: 'forebay',
-    brokers: [...brokers],
+    ...connectionOptions(brokers, security),
     logLevel: logLevel.WARN,
     // Its own words are for debugging; what matters is said by status and below.
     logCreator: () => (entry) => log.debug('kafkajs', { level: entry.label, message: entry.log.message }),
@@ -101,8 +104,8 @@ export const kafkaSource = ({ brokers, topics, groupId, maxLagMs }: KafkaOptions
         await membership(sink)
       } catch (error) {
         if (stopping) return
-        say(String(describeError(error).message))
-        await Promise.race([stopped.promise, delay(retryMs)])
+        say(brokerTrouble(error))
+        await Promise.race([stopped.promise, delay(isLoginRefused(error) ? refusedRetryMs : retryMs)])
       }
     }
   }

@@ -1,16 +1,17 @@
 /** The simulation's records to a real Kafka, its topics made where they don't exist. */
 import { Kafka, logLevel, type Producer } from 'kafkajs'
+import type { KafkaConnection } from '../../platform/kafka.ts'
 import type { LogWriter } from './feeder.ts'
 
 const partitions = 4
 
 /** Throws where no broker answers within a few seconds. */
-export const kafkaWriter = async (brokers: readonly string[], topics: readonly string[]): Promise<LogWriter> => {
+export const kafkaWriter = async (connection: KafkaConnection, topics: readonly string[]): Promise<LogWriter> => {
   const retry = { retries: 3 }
-  const kafka = new Kafka({ clientId: 'forebay-demo', brokers: [...brokers], logLevel: logLevel.NOTHING, retry })
+  const kafka = new Kafka({ clientId: 'forebay-demo', ...connection, logLevel: logLevel.NOTHING, retry })
   const admin = kafka.admin()
   await admin.connect().catch((cause: unknown) => {
-    const place = `Kafka at ${brokers.join(', ')}`
+    const place = `Kafka at ${connection.brokers.join(', ')}`
     throw new Error(`${place} can't be reached; check KAFKA_BROKERS or leave it empty for the journal`, { cause })
   })
   const existing = new Set(await admin.listTopics())
