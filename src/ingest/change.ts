@@ -51,8 +51,27 @@ export type ReplaceSet = {
   readonly position: Position
 }
 
-/** A record that could not be decoded or applied. Key and value are the record's bytes, untouched. */
-export type BadRecord = { readonly record: LogRecord; readonly entity: string | null; readonly reason: string }
+/**
+ * What could be told of a row that could not be decoded or stored. `key` holds its key columns, of an array's entity its parent's.
+ * `row`: the columns that could be read, `absent`: those that keep their stored value; a column in neither may be anything, unless
+ * the row is `gone`, since the record takes it away. `major`: as a version has it, where it could be read.
+ */
+export type Told = {
+  readonly key: Readonly<Record<string, CellValue>>
+  readonly row: Readonly<Record<string, CellValue>>
+  readonly absent: readonly string[]
+  readonly gone: boolean
+  readonly major: bigint | null
+}
+
+/** A record that could not be decoded or applied. Key and value are the record's bytes, untouched. `told`: undefined where not even the key could be told. */
+export type BadRecord = {
+  readonly record: LogRecord
+  readonly entity: string
+  readonly reason: string
+  readonly epoch: number
+  readonly told: Told | undefined
+}
 
 /** A record as a log carries it. `timestamp`: milliseconds since 1970, as the log stamped it. */
 export type LogRecord = {
@@ -72,5 +91,11 @@ export type LogRecord = {
 export type Decoded =
   | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sets: readonly ReplaceSet[] }
   | { readonly kind: 'skipped'; readonly reason: string }
-  | { readonly kind: 'bad'; readonly entity: string | null; readonly reason: string }
+  | {
+      readonly kind: 'bad'
+      readonly entity: string
+      readonly reason: string
+      readonly epoch: number
+      readonly told: Told | undefined
+    }
   | { readonly kind: 'unprepared'; readonly schema: string }

@@ -12,6 +12,7 @@ import { DecodeFault, inexact } from './decode/fault.ts'
 import { parseKey, type ReadKey } from './decode/key.ts'
 import { NeedsSchema, noSchemas, readRegistered, type Schemas } from './decode/registered.ts'
 import { compileShape } from './decode/shape.ts'
+import { compileTell, type Tell } from './decode/tell.ts'
 
 export type Decoder = {
   /** Every topic that an entity reads. */
@@ -21,7 +22,7 @@ export type Decoder = {
 }
 
 type Topic = {
-  readonly readers: readonly { readonly entity: string; readonly read: ReadRecord }[]
+  readonly readers: readonly { readonly entity: string; readonly read: ReadRecord; readonly tell: Tell }[]
   /** Undefined: no value, as a tombstone has. */
   readonly value: (record: LogRecord) => Document | undefined
   readonly key: ReadKey
@@ -32,7 +33,11 @@ export const createDecoder = (model: Model, schemas: Schemas = noSchemas): Decod
   const byTopic = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
   const topics = new Map<string, Topic>()
   for (const [topic, entities] of byTopic) {
-    const readers = entities.map((entity) => ({ entity: entity.name, read: readerOf(entity, model, entities) }))
+    const readers = entities.map((entity) => ({
+      entity: entity.name,
+      read: readerOf(entity, model, entities),
+      tell: compileTell(entity, model.enums, entities),
+    }))
     topics.set(topic, { readers, ...documentsOf(entities[0]!.source.format, schemas) })
   }
   return {
@@ -91,29 +96,46 @@ const decodeFor = (topic: Topic, record: LogRecord, epoch: number): readonly Dec
   try {
     document = topic.value(record)
   } catch (error) {
-    return topic.readers.map(({ entity }) => without(entity, error))
+    return topic.readers.map((reader) => without(reader, topic.key, record, undefined, epoch, error))
   }
-  return topic.readers.map(({ entity, read }) => {
+  return topic.readers.map((reader) => {
+    const { read } = reader
     try {
       return read(record, document, epoch, topic.key)
     } catch (error) {
-      if (error !== inexact || document === undefined) return without(entity, error)
+      if (error !== inexact || document === undefined) return without(reader, topic.key, record, document, epoch, error)
     }
     try {
       document = exactly(document)
       return read(record, document, epoch, topic.key)
     } catch (error) {
-      return without(entity, error)
+      return without(reader, topic.key, record, document, epoch, error)
     }
   })
 }
 
 /** What a record comes to that could not be read. */
-const without = (entity: string, error: unknown): Decoded => {
-  if (error instanceof NeedsSchema) return { kind: 'unprepared', schema: error.ref }
-  if (error instanceof DecodeFault) return { kind: 'bad', entity, reason: error.message }
+const without = (
+  { entity, tell }: Topic['readers'][number],
+  key: ReadKey,
+  record: LogRecord,
+  document: Document | undefined,
+  epoch: number,
+  error: unknown,
+): Decoded => {
+  try {
+    if (error instanceof NeedsSchema) throw error
+    return { kind: 'bad', entity, reason: reasonOf(error), epoch, told: tell(record, document, key) }
+  } catch (needed) {
+    if (needed instanceof NeedsSchema) return { kind: 'unprepared', schema: needed.ref }
+    throw needed
+  }
+}
+
+const reasonOf = (error: unknown): string => {
+  if (error instanceof DecodeFault) return error.message
   // A value nested too deep for the stack: its message holds no data, but other errors' might.
-  return { kind: 'bad', entity, reason: error instanceof RangeError ? 'is nested too deep' : 'could not be decoded' }
+  return error instanceof RangeError ? 'is nested too deep' : 'could not be decoded'
 }
 
 const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[]): ReadRecord => {

@@ -5,9 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../platform/log.ts'
 import { counter, gauge } from '../platform/metrics.ts'
-import { codeOf, type Sql } from '../platform/postgres.ts'
-import { type Applied, type Applier, Moved } from './apply/apply.ts'
+import type { Sql } from '../platform/postgres.ts'
+import type { Applied, Applier } from './apply/apply.ts'
 import { condemn, halve, type Item, itemOf, recordCount, type Stretch } from './apply/stretch.ts'
+import { RefusedBy, Unfit } from './apply/write.ts'
 import type { LogRecord } from './change.ts'
 import type { Decoder } from './decode.ts'
 import { unknownViews } from './generations.ts'
@@ -32,11 +33,12 @@ const skippedTotal = counter({
   help: 'Records that mean no change, by reason.',
   labels: ['reason'],
 })
-const quarantinedTotal = counter({ name: 'forebay_records_quarantined_total', help: 'Records put into quarantine.' })
+const quarantinedTotal = counter({
+  name: 'forebay_records_quarantined_total',
+  help: 'Records put into quarantine, and those of it that a later record made moot.',
+  labels: ['state'],
+})
 const waiting = gauge({ name: 'forebay_records_waiting', help: 'Records decoded and not yet applied.' })
-
-/** Data exception, constraint, limit. A statement that does not fit the tables (42) is no record's fault: it stops everything. */
-const recordAtFault = (error: unknown): boolean => /^(22|23|54)/.test(codeOf(error))
 
 type Waiting = { readonly stretch: Stretch; readonly bytes: number }
 const sizeOf = (waiting: readonly Waiting[]): { records: number; bytes: number } => ({
@@ -117,9 +119,13 @@ export const startPump = (options: {
           appliedTotal.inc(result.rows)
           droppedTotal.inc({ reason: 'older' }, result.older)
           droppedTotal.inc({ reason: 'duplicate' }, result.duplicate)
-          quarantinedTotal.inc(result.quarantined)
+          quarantinedTotal.inc({ state: 'PARKED' }, result.parked)
+          quarantinedTotal.inc({ state: 'WAITING' }, result.waiting)
+          quarantinedTotal.inc({ state: 'SUPERSEDED' }, result.superseded)
           options.applied(result)
-          return 'on'
+          for (const { reason, ...partition } of result.stopped)
+            log.error('partition.paused', { partition: partitionName(partition), reason })
+          return result.stopped.length === 0 ? 'on' : 'interrupted'
         case 'lost':
           log.warn('position.lost', { partitions: stretches.map(partitionName) })
           return 'interrupted'
@@ -133,13 +139,13 @@ export const startPump = (options: {
           return 'interrupted'
       }
     } catch (error) {
-      if (error instanceof Moved)
-        return apply(condemn(stretches, error.positions, 'its key belongs to another tenant already'))
-      if (!recordAtFault(error)) throw error
+      if (error instanceof Unfit) return apply(condemn(stretches, error.refused, error.message))
+      if (!(error instanceof RefusedBy)) throw error
       const [only] = stretches.flatMap(({ items }) => items)
       if (recordCount(stretches) === 1 && only) {
-        if (only.bad.length) throw error
-        return apply(condemn(stretches, [only.record], `can't be stored (SQLSTATE ${codeOf(error)})`))
+        const { entity, code } = error
+        if (only.bad.some((bad) => bad.entity === entity)) throw error
+        return apply(condemn(stretches, [{ ...only.record, entity }], `can't be stored (SQLSTATE ${code})`))
       }
       if (recordCount(stretches) === 0) throw error
       const [first, second] = halve(stretches)

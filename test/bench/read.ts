@@ -163,7 +163,7 @@ const fill = async (url: string, customers: number): Promise<{ table: string }> 
         return { topic, partition: 0, from, to: next.get(topic)!, items }
       })
       const result = await applier.apply(stretches)
-      if (result.kind !== 'applied' || result.quarantined)
+      if (result.kind !== 'applied' || result.parked)
         throw new Error(`the bench's own data did not apply: ${JSON.stringify(result)}`)
     }
     await sql`update forebay.positions set frontier = clock_timestamp(), observed_at = clock_timestamp(), observed_end = next_offset`

@@ -28,13 +28,7 @@ describe('C19 a record that can not be applied is parked alone', () => {
     const bytes = Buffer.from([0xff, 0x00, 0x7b, 0x22])
     const source = memorySource(bothTopics)
     const bad = new Map<number, [record: LogRecord, reason: RegExp]>([
-      [
-        3,
-        [
-          customer(3, { id: 'c3' }, { value: bytes, key: bytes, headers: { trace: bytes, many: ['a', 'b'] } }),
-          /not UTF-8/,
-        ],
-      ],
+      [3, [customer(3, { id: 'c3' }, { value: bytes, headers: { trace: bytes, many: ['a', 'b'] } }), /not UTF-8/]],
       [5, [customer(5, { id: 'c5', name: null }), /Customer.name is null, but declared non-null/]],
       [8, [customer(8, { id: incompressible() }), /SQLSTATE 54000/]],
       [9, [customer(9, { id: 'c9', region: incompressible() }), /SQLSTATE 54000/]],

@@ -43,7 +43,9 @@ const record = (
 ): LogRecord => {
   const { lsn = offset + 1, at = 1_790_000_000_000_000 + lsn, ...rest } = more
   const after =
-    topic === 'customers' ? { tenant_id: 'acme', name: 'Ann', ...row } : { tenant_id: 'acme', total: 1, ...row }
+    topic === 'customers'
+      ? { tenant_id: 'acme', name: 'Ann', region: null, data: null, ...row }
+      : { tenant_id: 'acme', region: null, total: 1, ...row }
   return {
     topic,
     partition: 0,
@@ -87,7 +89,7 @@ export const setUpPumps = (): void => {
     await installModel(sql, model)
   })
   beforeEach(async () => {
-    await sql`truncate shop.customer, shop.order, forebay.positions, forebay.quarantine, forebay.dirty`
+    await sql`truncate shop.customer, shop.order, forebay.positions, forebay.quarantine, forebay.degraded, forebay.dirty`
     catalog = await registerViews(sql, model)
   })
   afterEach(async () => {

@@ -1,26 +1,22 @@
 /** Records as an applier takes them. */
 import type { ApplyResult } from '../../src/ingest/apply/apply.ts'
-import type { Item, Stretch } from '../../src/ingest/apply/stretch.ts'
+import { itemOf, type Stretch } from '../../src/ingest/apply/stretch.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import type { Decoder } from '../../src/ingest/decode.ts'
-
-const itemOf = (decoder: Decoder, record: LogRecord): Item => {
-  const decoded = decoder.decode(record, 0)
-  return {
-    record,
-    changes: decoded.flatMap((d) => (d.kind === 'changes' ? d.changes : [])),
-    sets: decoded.flatMap((d) => (d.kind === 'changes' ? d.sets : [])),
-    bad: decoded.flatMap((d) => (d.kind === 'bad' ? [{ record, entity: d.entity, reason: d.reason }] : [])),
-  }
-}
 
 /** `records`: those that follow one another from `from` on, at least one. */
 export const stretchOf = (decoder: Decoder, records: readonly LogRecord[], from: bigint): Stretch => {
   const { topic, partition, offset } = records.at(-1)!
-  return { topic, partition, from, to: offset + 1n, items: records.map((record) => itemOf(decoder, record)) }
+  return {
+    topic,
+    partition,
+    from,
+    to: offset + 1n,
+    items: records.map((record) => itemOf(record, decoder.decode(record, 0))),
+  }
 }
 
 export const expectApplied = (result: ApplyResult): void => {
   if (result.kind !== 'applied') throw new Error(`a batch was not applied: ${JSON.stringify(result)}`)
-  if (result.quarantined > 0) throw new Error(`${result.quarantined} records were quarantined`)
+  if (result.parked > 0) throw new Error(`${result.parked} records were parked`)
 }

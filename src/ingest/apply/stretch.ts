@@ -1,4 +1,4 @@
-import type { BadRecord, Change, Decoded, LogRecord, Position, ReplaceSet } from '../change.ts'
+import type { BadRecord, Change, Decoded, LogRecord, Position, ReplaceSet, Told } from '../change.ts'
 import type { Partition } from '../source.ts'
 
 /** A record with what it came to. */
@@ -16,9 +16,11 @@ export const itemOf = (record: LogRecord, decoded: readonly Decoded[]): Item => 
   record,
   changes: decoded.flatMap((result) => (result.kind === 'changes' ? result.changes : [])),
   sets: decoded.flatMap((result) => (result.kind === 'changes' ? result.sets : [])),
-  bad: decoded.flatMap((result) =>
-    result.kind === 'bad' ? [{ record, entity: result.entity, reason: result.reason }] : [],
-  ),
+  bad: decoded.flatMap((result) => {
+    if (result.kind !== 'bad') return []
+    const { entity, reason, epoch, told } = result
+    return [{ record, entity, reason, epoch, told }]
+  }),
 })
 
 export const recordCount = (stretches: readonly Stretch[]): number =>
@@ -39,20 +41,41 @@ export const halve = (stretches: readonly Stretch[]): readonly [readonly Stretch
   ]
 }
 
-/** The same stretches with the records at these positions turned into bad ones. */
+/** A record that the table of one of its entities refuses. */
+export type Refused = Position & { readonly entity: string }
+
+/** The same stretches with these records turned into bad ones, each for the entity that it was refused for; for others they stay. */
 export const condemn = (
   stretches: readonly Stretch[],
-  positions: readonly Position[],
+  refused: readonly Refused[],
   reason: string,
 ): readonly Stretch[] => {
-  const doomed = new Set(positions.map(({ topic, partition, offset }) => `${topic} ${partition} ${offset}`))
+  const doomed = Map.groupBy(refused, nameOf)
   return stretches.map((stretch) => ({
     ...stretch,
     items: stretch.items.map((item): Item => {
-      const { topic, partition, offset } = item.record
-      if (!doomed.has(`${topic} ${partition} ${offset}`)) return item
-      const entity = item.changes[0]?.entity ?? item.sets[0]?.entity ?? null
-      return { record: item.record, changes: [], sets: [], bad: [{ record: item.record, entity, reason }] }
+      const entities = new Set(doomed.get(nameOf(item.record))?.map(({ entity }) => entity))
+      const gone = [...item.changes, ...item.sets].filter(({ entity }) => entities.has(entity))
+      if (gone.length === 0) return item
+      const stays = ({ entity }: Change | ReplaceSet) => !entities.has(entity)
+      const bad = gone.map((what) => ({
+        record: item.record,
+        entity: what.entity,
+        reason,
+        epoch: what.version.epoch,
+        told: toldOf(what),
+      }))
+      return { ...item, changes: item.changes.filter(stays), sets: item.sets.filter(stays), bad: [...item.bad, ...bad] }
     }),
   }))
 }
+
+/** What a change says of its row, which is all of it. */
+export const toldOf = (what: Change | ReplaceSet): Told => {
+  const { version } = what
+  const major = version.kind === 'ordered' ? version.major : null
+  if ('parent' in what) return { key: what.parent, row: {}, absent: [], gone: what.rows.length === 0, major }
+  return { key: what.row, row: what.row, absent: what.absent, gone: what.op === 'delete', major }
+}
+
+const nameOf = ({ topic, partition, offset }: Position): string => `${topic} ${partition} ${offset}`

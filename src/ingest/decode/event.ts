@@ -52,7 +52,7 @@ const compileEvent = (event: SourceEvent, entity: Entity, enums: ReadonlyMap<str
 })
 
 /** A mapped path starts at the object that holds the fields, else at the record. */
-const placeIn =
+export const placeIn =
   (event: SourceEvent | undefined) =>
   ({ name, path }: Column): Place => {
     const value = event?.set.get(name)
@@ -96,7 +96,7 @@ const readingOf = (
 const nothing: Document = { payload: null, schema: undefined, exact: true, escapes: false, text: '', wrapped: false }
 
 /** Binary mode: attributes are `ce_` headers and the value is the data. Structured: the value holds both. */
-const cloudEnvelope = (record: LogRecord, payload: unknown): unknown => {
+export const cloudEnvelope = (record: LogRecord, payload: unknown): unknown => {
   if (header(record, 'ce_specversion') === undefined) {
     if (payload === null) return null
     if (!isObject(payload) || typeof payload.specversion !== 'string') {

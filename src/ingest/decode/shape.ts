@@ -94,9 +94,18 @@ const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, c
 }
 
 /**
- * Rows that are the elements of an array. Their key is the array's owner first, then the element: the owner's columns are those that
+ * The key of rows that are the elements of an array: the array's owner first, then the element. The owner's columns are those that
  * the key shares with another entity of the topic, else all but the last.
  */
+export const arrayKey = (entity: Entity, siblings: readonly Entity[]) => {
+  const keys = keyColumns(entity)
+  const owner = siblings.find((sibling) => sibling !== entity && !sibling.source.each)
+  const ownerPaths = new Set(owner && keyColumns(owner).map(({ path }) => path.join('\0')))
+  const parents = owner ? keys.filter(({ path }) => ownerPaths.has(path.join('\0'))) : keys.slice(0, -1)
+  return { parents, own: keys.filter((column) => !parents.includes(column)) }
+}
+
+/** Rows that are the elements of an array. */
 const arrayShape = (
   entity: Entity,
   enums: ReadonlyMap<string, EnumType>,
@@ -104,11 +113,7 @@ const arrayShape = (
   each: readonly string[],
 ): Shape => {
   const order = compileOrder(entity)
-  const keys = keyColumns(entity)
-  const owner = siblings.find((sibling) => sibling !== entity && !sibling.source.each)
-  const ownerPaths = new Set(owner && keyColumns(owner).map(({ path }) => path.join('\0')))
-  const parents = owner ? keys.filter(({ path }) => ownerPaths.has(path.join('\0'))) : keys.slice(0, -1)
-  const own = keys.filter((column) => !parents.includes(column))
+  const { parents, own } = arrayKey(entity, siblings)
   const ownName = own[0]?.path.at(-1) ?? 'value'
   const cells = compileCells(entity.columns, entity, enums, (column) => {
     const roots = parents.includes(column) ? [1] : own.includes(column) ? [0] : [0, 1]

@@ -21,6 +21,7 @@ export const drift = async (tx: TransactionSql, wanted: Physical): Promise<reado
     }),
     ...[...have]
       .filter(([key, definition]) => !want.has(key) && !(key.includes(' index ') && !definition.startsWith('unique')))
+      .filter(([key]) => !wanted.objects.some(({ name }) => key.endsWith(` ${name}`)))
       .map(([key, definition]) => `${key} is not in the migrations (${definition})`),
     ...(await missingObjects(tx, wanted)),
   ]

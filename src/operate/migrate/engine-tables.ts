@@ -19,9 +19,38 @@ const table = (
 const dirtySlots = [0, 1, 2, 3]
 
 export const engineTables: readonly Table[] = [
+  table(
+    'audit',
+    [
+      identity('id', 'bigint'),
+      required('at', 'timestamptz', 'now()'),
+      required('actor', 'text'),
+      required('action', 'text'),
+      required('subject', 'text'),
+      required('reason', 'text'),
+    ],
+    ['id'],
+  ),
   table('catalog', [required('id', 'boolean', 'true'), required('version', 'integer')], ['id'], {
     checks: [{ name: 'catalog_is_one_row', sql: '"id"' }],
   }),
+  table(
+    'degraded',
+    [
+      identity('id', 'bigint'),
+      required('quarantine', 'bigint'),
+      required('generation', 'integer'),
+      optional('key', 'text collate "C"'),
+      optional('settled_at', 'timestamptz'),
+    ],
+    ['id'],
+    {
+      indexes: [
+        { name: 'degraded_generation_key', columns: ['generation', 'key'] },
+        { name: 'degraded_quarantine', columns: ['quarantine'] },
+      ],
+    },
+  ),
   table(
     'dirty',
     [
@@ -79,6 +108,7 @@ export const engineTables: readonly Table[] = [
       optional('observed_at', 'timestamptz'),
       required('state', 'text', "'RUNNING'"),
       optional('reason', 'text'),
+      optional('paused_by', 'text'),
     ],
     ['topic', 'partition'],
   ),
@@ -87,15 +117,25 @@ export const engineTables: readonly Table[] = [
     [
       identity('id', 'bigint'),
       ...position,
+      required('epoch', 'integer', '0'),
       optional('entity', 'text'),
+      optional('entity_key', 'text collate "C"'),
+      optional('major', 'bigint'),
+      optional('origin', 'timestamptz'),
       required('reason', 'text'),
       ...bytes,
       optional('record_time', 'timestamptz'),
       required('quarantined_at', 'timestamptz', 'now()'),
       required('state', 'text', "'PARKED'"),
+      optional('settled_at', 'timestamptz'),
     ],
     ['id'],
-    { uniques: [{ name: 'quarantine_position', columns: ['topic', 'partition', 'offset'] }] },
+    {
+      uniques: [{ name: 'quarantine_record', columns: ['topic', 'partition', 'offset', 'epoch', 'entity'] }],
+      indexes: [
+        { name: 'quarantine_held', columns: ['entity', 'entity_key'], where: "state in ('PARKED', 'WAITING')" },
+      ],
+    },
   ),
 ]
 
@@ -107,6 +147,13 @@ const iso = `create or replace function forebay.iso(at timestamptz) returns text
 language plpgsql immutable strict parallel safe as $$
 begin
   return rtrim(rtrim(to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0'), '.') || 'Z';
+end $$`
+
+/** What operators did and why stays as it was written. */
+const appendOnly = `create or replace function forebay.append_only() returns trigger
+language plpgsql as $$
+begin
+  raise exception 'forebay.% is append-only', tg_table_name;
 end $$`
 
 export const engineObjects: readonly EngineObject[] = [
@@ -140,6 +187,18 @@ export const engineObjects: readonly EngineObject[] = [
     sql: `create table if not exists forebay.dirty_${slot} partition of forebay.dirty for values in (${slot})`,
     exists: `exists (select from pg_inherits where inhrelid = to_regclass('forebay.dirty_${slot}') and inhparent = to_regclass('forebay.dirty'))`,
   })),
+  {
+    name: 'function forebay.append_only',
+    before: true,
+    sql: appendOnly,
+    exists: `to_regprocedure('forebay.append_only()') is not null`,
+  },
+  {
+    name: 'trigger audit_is_append_only',
+    before: false,
+    sql: 'create or replace trigger audit_is_append_only before update or delete or truncate on forebay.audit execute function forebay.append_only()',
+    exists: `exists (select from pg_trigger where tgname = 'audit_is_append_only' and tgrelid = to_regclass('forebay.audit'))`,
+  },
   {
     name: 'row of forebay.catalog',
     before: false,

@@ -1,0 +1,38 @@
+create or replace function forebay.append_only() returns trigger
+language plpgsql as $$
+begin
+  raise exception 'forebay.% is append-only', tg_table_name;
+end $$;
+
+ALTER TABLE "forebay"."quarantine" DROP CONSTRAINT "quarantine_position";
+
+CREATE TABLE "forebay"."audit" (
+  "id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "forebay"."audit_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+  "at" timestamptz DEFAULT now() NOT NULL,
+  "actor" text NOT NULL,
+  "action" text NOT NULL,
+  "subject" text NOT NULL,
+  "reason" text NOT NULL,
+  CONSTRAINT "audit_pkey" PRIMARY KEY("id")
+);
+
+CREATE TABLE "forebay"."degraded" (
+  "id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "forebay"."degraded_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+  "quarantine" bigint NOT NULL,
+  "generation" integer NOT NULL,
+  "key" text collate "C",
+  "settled_at" timestamptz,
+  CONSTRAINT "degraded_pkey" PRIMARY KEY("id")
+);
+
+ALTER TABLE "forebay"."positions" ADD COLUMN "paused_by" text;
+ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;
+ALTER TABLE "forebay"."quarantine" ADD COLUMN "entity_key" text collate "C";
+ALTER TABLE "forebay"."quarantine" ADD COLUMN "major" bigint;
+ALTER TABLE "forebay"."quarantine" ADD COLUMN "origin" timestamptz;
+ALTER TABLE "forebay"."quarantine" ADD COLUMN "settled_at" timestamptz;
+CREATE INDEX "degraded_generation_key" ON "forebay"."degraded" USING btree ("generation","key");
+CREATE INDEX "degraded_quarantine" ON "forebay"."degraded" USING btree ("quarantine");
+CREATE INDEX "quarantine_held" ON "forebay"."quarantine" USING btree ("entity","entity_key") WHERE state in ('PARKED', 'WAITING');
+ALTER TABLE "forebay"."quarantine" ADD CONSTRAINT "quarantine_record" UNIQUE("topic","partition","offset","epoch","entity");
+create or replace trigger audit_is_append_only before update or delete or truncate on forebay.audit execute function forebay.append_only();

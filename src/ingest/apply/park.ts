@@ -1,0 +1,68 @@
+/** Works lanes with the tables at hand, and keeps what doesn't go through. */
+import type { Model } from '../../model/model.ts'
+import type { Catalog } from '../generations.ts'
+import { resolveSets } from './documents.ts'
+import type { Tx } from './fence.ts'
+import { type Hands, type Lane, type Step, type Worked, workLanes } from './lanes.ts'
+import { type Kept, keep, settle } from './quarantine.ts'
+import { storedOf } from './stored.ts'
+import { nothing, type Origins, sum, type Write, type Written } from './write.ts'
+
+export type Parking = {
+  readonly written: Written
+  readonly parked: number
+  readonly waiting: number
+  readonly superseded: number
+}
+export type Tools = { readonly model: Model; readonly catalog: Catalog; readonly write: Write }
+
+/** Of a batch: nothing of its own is in quarantine yet. */
+export const parkLanes = async (tx: Tx, tools: Tools, lanes: readonly Lane[], from: Origins): Promise<Parking> => {
+  if (lanes.length === 0) return { written: nothing, parked: 0, waiting: 0, superseded: 0 }
+  const { worked, written } = await work(tx, tools, lanes, from)
+  const kept = lanes.flatMap((lane) => lane.steps.flatMap((step) => keptOf(lane, step, worked)))
+  await keep(tx, kept, from.origin)
+  await settle(
+    tx,
+    worked.superseded.map(({ id }) => id),
+    'SUPERSEDED',
+  )
+  const count = (wanted: Kept['state']): number => kept.filter(({ state }) => state === wanted).length
+  return {
+    written,
+    parked: count('PARKED'),
+    waiting: count('WAITING'),
+    superseded: worked.superseded.length + count('SUPERSEDED'),
+  }
+}
+
+/** Lanes through the one entity statement (C7), with log entries of that origin. */
+export const work = async (
+  tx: Tx,
+  { model, write }: Tools,
+  lanes: readonly Lane[],
+  from: Origins,
+): Promise<{ readonly worked: Worked; readonly written: Written }> => {
+  let written = nothing
+  const hands: Hands = {
+    async write(_, steps) {
+      const sets = steps.flatMap(({ act }) => (act.kind === 'set' ? [act.set] : []))
+      const changes = steps.flatMap(({ act }) => (act.kind === 'change' ? [act.change] : []))
+      const all = [...changes, ...(await resolveSets(tx, model, sets))]
+      written = sum(written, await write(tx, all, from))
+    },
+    stored: (entity, steps) => storedOf(tx, entity, steps),
+  }
+  return { worked: await workLanes(model, lanes, hands), written }
+}
+
+const states = { parked: 'PARKED', waiting: 'WAITING', superseded: 'SUPERSEDED' } as const
+export const waitsBehind = 'waits behind a parked record of its key'
+
+const keptOf = ({ entity, key }: Lane, step: Step, { fates }: Worked): Kept[] => {
+  const fate = fates.get(step)!
+  if (fate === 'applied') return []
+  const { record, epoch, told, act } = step
+  const reason = act.kind === 'bad' ? act.reason : waitsBehind
+  return [{ record, epoch, entity, key, major: told.major, reason, state: states[fate] }]
+}

@@ -1,0 +1,73 @@
+/**
+ * A record whose key can't be told may be anybody's, so nothing after it may be applied before it: its partition stops right there
+ * until an operator has it read again or steps over it (C19).
+ */
+import type { BadRecord } from '../change.ts'
+import { type Partition, partitionName } from '../source.ts'
+import type { Tx } from './fence.ts'
+import { keep, settledAlready } from './quarantine.ts'
+import type { Item, Stretch } from './stretch.ts'
+
+/** `stretches`: as far as they may be applied. `stopping`: the records that end them. */
+export type Cut = { readonly stretches: readonly Stretch[]; readonly stopping: readonly BadRecord[] }
+
+const untold = ({ bad }: Item): readonly BadRecord[] => bad.filter(({ told }) => told === undefined)
+
+export const cutAtUnknownKeys = async (tx: Tx, stretches: readonly Stretch[]): Promise<Cut> => {
+  const unknown = stretches.flatMap(({ items }) => items.flatMap(untold))
+  if (unknown.length === 0) return { stretches, stopping: [] }
+  const dropped = await settledAlready(
+    tx,
+    unknown.map(({ record: { topic, partition, offset }, epoch, entity }) => ({
+      topic,
+      partition,
+      offset,
+      epoch,
+      entity,
+    })),
+  )
+  const stops = new Set(unknown.filter((_, n) => !dropped.has(n)))
+  const stopping: BadRecord[] = []
+  const cut = stretches.map((stretch): Stretch => {
+    const known = stretch.items.map((item) => ({ ...item, bad: item.bad.filter(({ told }) => told !== undefined) }))
+    const at = stretch.items.findIndex((item) => untold(item).some((bad) => stops.has(bad)))
+    if (at < 0) return { ...stretch, items: known }
+    const item = stretch.items[at]!
+    stopping.push(...untold(item).filter((bad) => stops.has(bad)))
+    return { ...stretch, to: item.record.offset, items: known.slice(0, at) }
+  })
+  return { stretches: cut, stopping }
+}
+
+/** Stops the partitions of these records, whose positions are at them, and says why. */
+export const stopAt = async (
+  tx: Tx,
+  stopping: readonly BadRecord[],
+  origin: string | null,
+): Promise<readonly (Partition & { readonly reason: string })[]> => {
+  const ids = await keep(
+    tx,
+    stopping.map((bad) => ({ ...bad, key: null, major: null, state: 'PARKED' as const })),
+    origin,
+  )
+  const known = stopping.map((bad, n) => ({ ...bad, id: ids[n]! }))
+  const stops = [...Map.groupBy(known, ({ record }) => partitionName(record)).values()].map((bad) => {
+    const [
+      {
+        record: { topic, partition, offset },
+      } = bad[0]!,
+    ] = bad
+    const why = bad.map(({ entity, reason }) => `${entity}: ${reason}`).join('; ')
+    const list = bad.map(({ id }) => id).join(' ')
+    return {
+      topic,
+      partition,
+      reason: `the key of the record at ${topic}-${partition}-${offset} can't be told (${why}). After a fix: forebay quarantine redrive ${list}. To go on without it: forebay quarantine drop ${list} --reason …`,
+    }
+  })
+  await tx`
+    update forebay.positions p set state = 'PAUSED', reason = s.reason, paused_by = 'RECORD'
+    from json_to_recordset(${JSON.stringify(stops)}::text::json) as s(topic text, partition int, reason text)
+    where p.topic = s.topic and p.partition = s.partition`
+  return stops
+}
