@@ -6,7 +6,7 @@ import { present } from '../platform/present.ts'
 import { type Applied, createApplier } from './apply/apply.ts'
 import { createDecoder } from './decode.ts'
 import type { Catalog } from './generations.ts'
-import { type Pump, startPump } from './pump.ts'
+import { type Pump, startPump, usualLanes } from './pump/pump.ts'
 import { plans } from './session-settings.ts'
 import { journalSource } from './source/journal.ts'
 import { kafkaSource } from './source/kafka.ts'
@@ -43,7 +43,7 @@ export const openIntake = ({ config, model, sql, catalog, maxLagMs, applied, fai
         maxLagMs,
       })
     : journalSource({ sql, topics: decoder.topics })
-  const writer = connect(config.databaseUrl, { max: 2, name: 'apply', settings: plans })
+  const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: plans })
   const pump = startPump({
     sql,
     source,

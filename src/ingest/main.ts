@@ -66,7 +66,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
   return {
     routes: ingestRoutes({ sql, model, kind: source.kind, ...(authenticate ? { authenticate } : {}) }),
     ready: async () => {
-      const trouble = source.status()
+      const trouble = source.status() ?? pump.trouble()
       if (trouble) return { ready: false, reason: trouble }
       const [state] = await sql<{ unobserved: number; filling: boolean }[]>`
         select (select count(*)::int from forebay.positions where frontier is null and state = 'RUNNING') as unobserved,

@@ -87,7 +87,8 @@ test('Redis may be away at the start, come, and be killed at work: the answers s
   expect(wanted).toMatchObject({ id: 'c1', orderCount: 10 })
 
   const redis = await ownRedis({ port })
-  const isOpen = async () => /^forebay_redis_open (\d)/m.exec(await (await fetch(`${running.url}/metrics`)).text())?.[1]
+  const isOpen = async () =>
+    /^forebay_breaker_state{dependency="redis"} (\d)/m.exec(await (await fetch(`${running.url}/metrics`)).text())?.[1]
   await expect.poll(isOpen, { timeout: 10_000 }).toBe('0')
   expect(await Promise.all(Array.from({ length: 20 }, () => answered(running)))).toEqual(Array(20).fill(wanted))
   const during = Array.from({ length: 60 }, async (_, i) => {

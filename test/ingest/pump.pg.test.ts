@@ -123,27 +123,46 @@ describe('back-pressure', () => {
     return { pump, held, deliver, applied }
   }
 
-  test('deliver waits while more than 20,000 records do', async () => {
+  test('deliver waits while more than 10,000 records of its lane do, and nothing further is decoded', async () => {
     const { pump, held, deliver } = await blockedPump()
     const value = Buffer.from('{"ts_ms":1}')
-    expect(await waits(deliver(1, heartbeats(1, 20_000, value)))).toBe(false)
-    const over = deliver(20_001, heartbeats(20_001, 1, value))
+    expect(await waits(deliver(1, heartbeats(1, 10_000, value)))).toBe(false)
+    const over = deliver(10_001, heartbeats(10_001, 1, value))
     expect(await waits(over)).toBe(true)
-    expect(pump.backlog()).toBe(20_001)
+    const further = deliver(10_002, heartbeats(10_002, 1_000, value))
+    expect(await waits(further)).toBe(true)
+    expect(pump.backlog()).toBe(10_001)
     await held.moveTo(0)
-    await over
-    await untilAt('customers', 20_002)
+    await Promise.all([over, further])
+    await untilAt('customers', 11_002)
   })
 
-  test('deliver waits while more than 48 MiB do', async () => {
+  test('deliver waits while more than 24 MiB do', async () => {
     const { held, deliver } = await blockedPump()
     const value = Buffer.from(`{"ts_ms":"${'x'.repeat(8 * 1024 * 1024 - 20)}"}`)
-    expect(await waits(deliver(1, heartbeats(1, 6, value)))).toBe(false)
-    const over = deliver(7, heartbeats(7, 1, value))
+    expect(await waits(deliver(1, heartbeats(1, 3, value)))).toBe(false)
+    const over = deliver(4, heartbeats(4, 1, value))
     expect(await waits(over)).toBe(true)
     await held.moveTo(0)
     await over
-    await untilAt('customers', 8)
+    await untilAt('customers', 5)
+  })
+
+  test('what was held back is dropped when its partition is rewound meanwhile, and comes again', async () => {
+    const { pump, held, deliver } = await blockedPump()
+    const value = Buffer.from('{"ts_ms":1}')
+    await deliver(1, heartbeats(1, 10_000, value))
+    const over = deliver(10_001, heartbeats(10_001, 1, value))
+    const stale = deliver(10_002, [customer(10_002, { id: 'stale' })])
+    expect(await waits(stale)).toBe(true)
+    const assigned = pump.sink.assigned([{ ...CUSTOMERS, start: 0n, end: 0n }])
+    await held.moveTo(0)
+    expect(await assigned).toMatchObject([{ ...CUSTOMERS, offset: 1n }])
+    await Promise.all([over, stale])
+    expect(pump.backlog()).toBe(0)
+    await deliver(1, [customer(1, { id: 'again' })])
+    await untilAt('customers', 2)
+    expect((await customers()).map(({ id }) => id)).toEqual(['again', 'first'])
   })
 })
 

@@ -5,10 +5,11 @@ import { type Applied, createApplier } from '../../src/ingest/apply/apply.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { type Catalog, registerViews } from '../../src/ingest/generations.ts'
-import { type Pump, startPump } from '../../src/ingest/pump.ts'
+import { type Pump, startPump } from '../../src/ingest/pump/pump.ts'
 import type { Model } from '../../src/model/model.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
+import { present } from '../../src/platform/present.ts'
 import { until } from '../kafka/client.ts'
 import { loadModel } from '../law/model.ts'
 import { untilBlocked } from '../law/stage.ts'
@@ -99,7 +100,8 @@ export const setUpPumps = (): void => {
 }
 
 type Running = { readonly pump: Pump; readonly applied: readonly Applied[]; readonly failures: readonly string[] }
-export const startPumpOn = (source: Pick<MemorySource, 'rewind'>): Running => {
+/** `lanes`: 1 for what must be one batch, see `holdApplier`. */
+export const startPumpOn = (source: Pick<MemorySource, 'rewind'>, lanes?: number): Running => {
   const applied: Applied[] = []
   const failures: string[] = []
   const writer = connect(database.url, { max: 2, name: 'apply' })
@@ -110,6 +112,7 @@ export const startPumpOn = (source: Pick<MemorySource, 'rewind'>): Running => {
     applier: createApplier(writer, model, catalog),
     applied: (result) => applied.push(result),
     failed: (reason) => failures.push(reason),
+    ...present({ lanes }),
   })
   closing.push(
     () => writer.end({ timeout: 1 }),
@@ -117,8 +120,8 @@ export const startPumpOn = (source: Pick<MemorySource, 'rewind'>): Running => {
   )
   return { pump, applied, failures }
 }
-export const run = async (source: MemorySource): Promise<Running> => {
-  const running = startPumpOn(source)
+export const run = async (source: MemorySource, lanes?: number): Promise<Running> => {
+  const running = startPumpOn(source, lanes)
   closing.push(() => source.stop())
   await source.start(running.pump.sink)
   return running
@@ -170,7 +173,7 @@ export const holdPosition = async ({ topic, partition }: { topic: string; partit
   }
 }
 
-/** Until it is let go, the applier stands at an empty batch of a partition of its own, so that what comes meanwhile is one batch. */
+/** Until it is let go, the applier of a pump with one lane stands at an empty batch of a partition of its own, so that what comes meanwhile is one batch. */
 export const holdApplier = async ({ pump }: Running) => {
   const gate = { topic: 'gate', partition: 0 }
   const held = await holdPosition(gate)

@@ -1,0 +1,163 @@
+/**
+ * The pump: what a source delivers is decoded while the last batches commit, and goes by lanes into Postgres.
+ *
+ * Each partition belongs to one lane, so its batches are applied in the order of its log; lanes don't wait for each other. Where a
+ * key moves from one partition to another, the version guard decides, as between two processes (C1, C12).
+ */
+import { createBreaker } from '../../platform/breaker.ts'
+import { describeError, log } from '../../platform/log.ts'
+import { counter, gauge } from '../../platform/metrics.ts'
+import { codeOf, type Sql } from '../../platform/postgres.ts'
+import type { Applied, Applier } from '../apply/apply.ts'
+import { type Item, itemOf, type Stretch } from '../apply/stretch.ts'
+import type { LogRecord } from '../change.ts'
+import type { Decoder } from '../decode.ts'
+import { type Claimed, claimPositions, markStuck, runningPositions } from '../source/positions.ts'
+import { type LogSource, type Partition, partitionName, type Sink } from '../source.ts'
+import { wholeApplier } from './apply-whole.ts'
+import { type Lane, startLane, type Turned } from './lane.ts'
+
+/** Transactions in flight at once: as many as the applier has connections. */
+export const usualLanes = 2
+
+const skippedTotal = counter({
+  name: 'forebay_records_skipped_total',
+  help: 'Records that mean no change, by reason.',
+  labels: ['reason'],
+})
+const waiting = gauge({ name: 'forebay_records_waiting', help: 'Records decoded and not yet applied.' })
+
+export type Pump = {
+  readonly sink: Sink
+  /** Records decoded and not yet applied. */
+  backlog(): number
+  /** What keeps it from applying now, for readiness; undefined: nothing. */
+  trouble(): string | undefined
+  /** Ends when what is in flight is done; what is buffered comes again at the next start. */
+  stop(): Promise<void>
+}
+
+/**
+ * `applied` is called after each commit. `failed` when this process can't go on at all: its schema is not the registered one, or
+ * Postgres refuses what no record is to blame for and no further try can mend. The pump has stopped then.
+ */
+export const startPump = (options: {
+  readonly sql: Sql
+  readonly source: Pick<LogSource, 'rewind'>
+  readonly decoder: Decoder
+  readonly applier: Applier
+  readonly applied: (result: Applied) => void
+  readonly failed: (reason: string) => void
+  readonly lanes?: number
+}): Pump => {
+  const { sql, decoder, lanes = usualLanes } = options
+  const epochs = new Map<string, number>()
+  /** Partitions that nobody may read for now. */
+  const halted = new Set<string>()
+  /** Replaced when a partition is rewound or assigned anew: what was delivered before is of no use after it. */
+  const turns = new Map<string, object>()
+  const laneOf = new Map<string, Lane>()
+  let stopped = false
+
+  const turn = (name: string): object => {
+    const known = turns.get(name) ?? {}
+    turns.set(name, known)
+    return known
+  }
+  const lane = (name: string): Lane => {
+    const known = laneOf.get(name) ?? all[laneOf.size % lanes]!
+    laneOf.set(name, known)
+    return known
+  }
+  const fail = (reason: string): void => {
+    if (stopped) return
+    stopped = true
+    for (const one of all) void one.stop()
+    options.failed(reason)
+  }
+
+  const clear = (partitions: readonly Partition[]): void => {
+    const names = new Set(partitions.map(partitionName))
+    for (const name of names) turns.delete(name)
+    for (const one of all) one.clear(names)
+  }
+  const remember = (positions: readonly Claimed[]): readonly Claimed[] => {
+    for (const position of positions) epochs.set(partitionName(position), position.epoch)
+    return positions
+  }
+  const rewind = async (partitions: readonly Partition[]): Promise<void> => {
+    clear(partitions)
+    const running = remember(await runningPositions(sql, partitions))
+    for (const partition of partitions) halted.add(partitionName(partition))
+    for (const position of running) halted.delete(partitionName(position))
+    options.source.rewind(running)
+  }
+
+  const decode = (record: LogRecord): Item => {
+    const decoded = decoder.decode(record, epochs.get(partitionName(record)) ?? 0)
+    for (const result of decoded) if (result.kind === 'skipped') skippedTotal.inc({ reason: result.reason })
+    return itemOf(record, decoded)
+  }
+
+  const sink: Sink = {
+    async assigned(extents) {
+      turns.clear()
+      for (const one of all) one.clear()
+      await Promise.all(all.map((one) => one.idle()))
+      halted.clear()
+      return remember(await claimPositions(sql, extents))
+    },
+    async deliver({ topic, partition, from, to, records }) {
+      if (stopped) throw new Error('the pump has stopped')
+      const name = partitionName({ topic, partition })
+      // A source is not told of what only the applier found. Whatever it reads on is dropped until the partition may be read again.
+      if (halted.has(name)) return rewind([{ topic, partition }])
+      const mine = turn(name)
+      await lane(name).room()
+      // Rewound or reassigned meanwhile: the source knows, and reads it again from elsewhere.
+      if (turns.get(name) !== mine) return
+      const stretch: Stretch = { topic, partition, from, to, items: records.map(decode) }
+      const bytes = records.reduce((total, { value }) => total + (value?.length ?? 0), 0)
+      lane(name).push({ stretch, turn: mine, bytes })
+      await lane(name).room()
+    },
+    async stuck(partition, reason) {
+      // What came before is still good: an operator who goes on after the fault must not lose it.
+      await lane(partitionName(partition)).drained(partitionName(partition))
+      await stop(partition, reason)
+    },
+  }
+
+  const stop = async (partition: Partition, reason: string): Promise<void> => {
+    log.error('partition.stuck', { partition: partitionName(partition), reason })
+    clear([partition])
+    await markStuck(sql, partition, reason)
+  }
+  const applyWhole = wholeApplier({ applier: options.applier, applied: options.applied, stuck: stop, unfit: fail })
+  const breaker = createBreaker({ dependency: 'postgres' })
+  const work = async (batch: readonly Stretch[]): Promise<void> => {
+    if ((await applyWhole(batch)) === 'interrupted' && !stopped) await rewind(batch)
+  }
+  const failed = (error: unknown, batch: readonly Stretch[]): void => {
+    log.error('apply.stopped', { partitions: batch.map(partitionName), error })
+    const what = codeOf(error) ? `SQLSTATE ${codeOf(error)}` : String(describeError(error).message)
+    const where = batch.map((stretch) => `${partitionName(stretch)} from offset ${stretch.from}`).join(', ')
+    fail(
+      `what was read of ${where} can't be applied, and no record is to blame (${what}): nothing is lost; see to that (does the database fit the schema folder?) and start again`,
+    )
+  }
+  const backlog = (): number => all.reduce((total, one) => total + one.backlog(), 0)
+  const wanted = ({ stretch, turn }: Turned): boolean => turns.get(partitionName(stretch)) === turn
+  const all: readonly Lane[] = Array.from({ length: lanes }, () =>
+    startLane({ work, wanted, breaker, failed, changed: () => waiting.set(backlog()) }),
+  )
+  return {
+    sink,
+    backlog,
+    trouble: () => (breaker.state() === 'CLOSED' ? undefined : 'Postgres takes no changes now; they are tried again'),
+    async stop() {
+      stopped = true
+      await Promise.all(all.map((one) => one.stop()))
+    },
+  }
+}
