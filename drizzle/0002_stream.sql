@@ -25,6 +25,45 @@ CREATE TABLE "forebay"."degraded" (
   CONSTRAINT "degraded_pkey" PRIMARY KEY("id")
 );
 
+CREATE TABLE "forebay"."epochs" (
+  "topic" text NOT NULL,
+  "partition" integer NOT NULL,
+  "epoch" integer NOT NULL,
+  "first_offset" bigint NOT NULL,
+  CONSTRAINT "epochs_pkey" PRIMARY KEY("topic","partition","epoch")
+);
+
+CREATE TABLE "forebay"."replay_positions" (
+  "replay" integer NOT NULL,
+  "partition" integer NOT NULL,
+  "epoch" integer NOT NULL,
+  "first_offset" bigint NOT NULL,
+  "next_offset" bigint NOT NULL,
+  "until_offset" bigint NOT NULL,
+  CONSTRAINT "replay_positions_pkey" PRIMARY KEY("replay","partition")
+);
+
+CREATE TABLE "forebay"."replays" (
+  "id" integer GENERATED ALWAYS AS IDENTITY (sequence name "forebay"."replays_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 2147483647 START WITH 1 CACHE 1),
+  "entity" text NOT NULL,
+  "topic" text NOT NULL,
+  "since" text NOT NULL,
+  "state" text DEFAULT 'RUNNING' NOT NULL,
+  "requested_at" timestamptz DEFAULT now() NOT NULL,
+  "requested_by" text NOT NULL,
+  "finished_at" timestamptz,
+  "records" bigint DEFAULT 0 NOT NULL,
+  "added" bigint DEFAULT 0 NOT NULL,
+  "refreshed" bigint DEFAULT 0 NOT NULL,
+  "partial" bigint DEFAULT 0 NOT NULL,
+  "parked" bigint DEFAULT 0 NOT NULL,
+  "unreadable" bigint DEFAULT 0 NOT NULL,
+  "rate" double precision,
+  "waiting" text,
+  "error" text,
+  CONSTRAINT "replays_pkey" PRIMARY KEY("id")
+);
+
 ALTER TABLE "forebay"."positions" ADD COLUMN "paused_by" text;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "entity_key" text collate "C";

@@ -6,4 +6,6 @@ export const locks = {
   shard: 74_002,
   /** Shared by every maintainer, so that they can count each other. */
   maintainer: 74_003,
+  /** One per replay: its holder alone works it. */
+  replay: 74_004,
 } as const

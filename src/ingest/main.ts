@@ -6,10 +6,12 @@ import type { Readiness } from '../platform/health.ts'
 import type { Route } from '../platform/http.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
 import { connectRedis } from '../platform/redis.ts'
+import { createDecoder } from './decode.ts'
 import { registerViews, unknownViews } from './generations.ts'
 import { openIntake } from './intake.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
+import { startReplays } from './replay/worker.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
 import { byKey, plans } from './session-settings.ts'
 import { startObserver } from './source/observe.ts'
@@ -61,6 +63,15 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
   const observer = startObserver({ sql, clock, source, maxLagMs })
+  const again = connect(config.databaseUrl, { max: 1, name: 'replay', settings: plans })
+  const replays = startReplays({
+    sql: again,
+    model,
+    catalog,
+    decoder: createDecoder(model),
+    source,
+    applied: () => maintainer.wake(),
+  })
   await intake.start()
 
   return {
@@ -77,11 +88,12 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
         : { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
     },
     async stop() {
+      await replays.stop()
       await intake.stop()
       await maintainer.stop()
       await observer.stop()
       redis?.end()
-      await own.end({ timeout: 1 })
+      await Promise.all([own.end({ timeout: 1 }), again.end({ timeout: 1 })])
     },
   }
 }

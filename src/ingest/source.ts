@@ -26,6 +26,9 @@ export type Batch = Partition & {
   readonly records: readonly LogRecord[]
 }
 
+/** A stretch of a partition to be read once more: `until` is the offset after its last. */
+export type Range = Partition & { readonly from: bigint; readonly until: bigint }
+
 export type Sink = {
   /**
    * From now on exactly these partitions are this process's; called again with the whole set whenever it changes. Drops what is
@@ -49,11 +52,25 @@ export type LogSource = {
    * Throws when the log can't be asked.
    */
   extents(): Promise<readonly Extent[]>
+  /**
+   * The first offset of each partition of the topic whose record the log stamped at this time (milliseconds since 1970) or later; the
+   * partition's end where there is none. Throws when the log can't be asked.
+   */
+  offsetsAt(topic: string, at: number): Promise<readonly Position[]>
+  /**
+   * Reads ranges once more, apart from what the sink is given and without a trace on it. Of each range, batches begin where its last
+   * one ended, none goes beyond its `until`, and the next is read when it is asked for. Ends when every range has been read, or at
+   * the signal. Throws `Gone` where a range's records aren't in the log, and else when the log can't be read.
+   */
+  reread(ranges: readonly Range[], signal: AbortSignal): AsyncIterable<Batch>
   /** What keeps it from reading now, for readiness and operators; undefined: nothing. */
   status(): string | undefined
   /** Ends every delivery, fetch and connection; a `deliver` in flight is not waited for. */
   stop(): Promise<void>
 }
+
+/** Records that were asked for are no longer, or not yet, in the log: asking again doesn't help. */
+export class Gone extends Error {}
 
 /** `orders-2`: how a partition is named in logs, and as a key of maps. */
 export const partitionName = (at: Partition): string => `${at.topic}-${at.partition}`

@@ -1,10 +1,11 @@
 /**
- * `forebay replay --new-epoch`: what an operator says after a source was restored or replaced, or a topic made anew (C14, C21).
+ * `forebay replay`. `--entity` and what belongs to it: see `replay/verb.ts`. `--new-epoch`: what an operator says after a source was restored or replaced, or a topic made anew (C14, C21).
  * Every change from here on is later than all before it, whatever its version; partitions that stopped go on.
  */
 import type { Sql } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
 import { withDatabase } from './database.ts'
+import { runReplayJobs } from './replay/verb.ts'
 import { type Input, print, UsageError, whole } from './verb.ts'
 
 export type EpochOptions = {
@@ -27,16 +28,30 @@ export const startEpoch = async (
   { partition, from }: EpochOptions,
 ): Promise<readonly Epoch[]> =>
   sql<Epoch[]>`
-    update forebay.positions
-    set epoch = epoch + 1, next_offset = coalesce(${from === undefined ? null : String(from)}::bigint, next_offset),
-        state = 'RUNNING', reason = null, frontier = null, observed_end = null, observed_at = null
-    where topic = ${topic} and (${partition ?? null}::int is null or partition = ${partition ?? null})
-    returning partition, epoch, next_offset::text as "nextOffset", old.state as was`
+    with begun as (
+      update forebay.positions
+      set epoch = epoch + 1, next_offset = coalesce(${from === undefined ? null : String(from)}::bigint, next_offset),
+          state = 'RUNNING', reason = null, frontier = null, observed_end = null, observed_at = null
+      where topic = ${topic} and (${partition ?? null}::int is null or partition = ${partition ?? null})
+      returning topic, partition, epoch, next_offset, old.state as was),
+    kept as (
+      insert into forebay.epochs (topic, partition, epoch, first_offset) select topic, partition, epoch, next_offset from begun)
+    select partition, epoch, next_offset::text as "nextOffset", was from begun order by partition`
 
-/** The verb. */
+/** The verb: exactly one of the things it can do. */
 export const runReplay = async (input: Input): Promise<number> => {
+  const named = ['entity', 'new-epoch', 'status', 'cancel'].filter((name) => input.text(name) !== undefined)
+  if (input.flag('list')) named.push('list')
+  if (named.length !== 1)
+    throw new UsageError(
+      'write one of: --entity ENTITY --from WHERE, --list, --status ID, --cancel ID, --new-epoch TOPIC',
+    )
   const topic = input.text('new-epoch')
-  if (topic === undefined) throw new UsageError('forebay replay runs only with --new-epoch TOPIC so far')
+  if (topic === undefined) return runReplayJobs(input)
+  return newEpoch(input, topic)
+}
+
+const newEpoch = async (input: Input, topic: string): Promise<number> => {
   const [partition, from] = [whole(input, 'partition'), whole(input, 'from')]
   const options = present({ partition, from: from === undefined ? undefined : BigInt(from) })
   const epochs = await withDatabase(input.config, 'replay', (sql) => startEpoch(sql, topic, options))

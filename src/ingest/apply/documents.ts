@@ -17,8 +17,16 @@ type Parent = { readonly newest?: Ordered; readonly unversioned?: ReplaceSet }
 
 const isOrdered = (set: ReplaceSet): set is Ordered => set.version.kind === 'ordered'
 
-/** What the records of each parent mean: their elements, and a delete for every row that is no longer one. */
-export const resolveSets = async (tx: Tx, model: Model, sets: readonly ReplaceSet[]): Promise<Change[]> => {
+/**
+ * What the records of each parent mean: their elements, and a delete for every row that is no longer one. `refresh`: the record that a
+ * parent was last filled from counts again.
+ */
+export const resolveSets = async (
+  tx: Tx,
+  model: Model,
+  sets: readonly ReplaceSet[],
+  refresh = false,
+): Promise<Change[]> => {
   if (sets.length === 0) return []
   const parents = new Map<string, Parent>()
   for (const set of sets) {
@@ -31,6 +39,7 @@ export const resolveSets = async (tx: Tx, model: Model, sets: readonly ReplaceSe
   const won = await winners(
     tx,
     [...parents.values()].flatMap(({ newest }) => newest ?? []),
+    refresh,
   )
   const replacing = [...parents.values()].map((parent) => inOrder(parent, won)).filter((steps) => steps.length > 0)
   const changes: Change[] = []
@@ -45,9 +54,9 @@ export const resolveSets = async (tx: Tx, model: Model, sets: readonly ReplaceSe
       let before = stored[n]!
       for (const set of steps) {
         const kept = new Set(set.rows.map((row) => keyText(entity, row)))
-        const gone = before.filter((row) => !kept.has(keyText(entity, { row })))
-        changes.push(...gone.map((row) => deletion(set, row)), ...set.rows)
-        before = set.rows.map(({ row }) => row)
+        const gone = before.filter((one) => !kept.has(keyText(entity, one)) && !(refresh && isLater(one, set)))
+        changes.push(...gone.map(({ row }) => deletion(set, row)), ...set.rows)
+        before = set.rows
       }
     }
   }
@@ -59,6 +68,11 @@ const inOrder = ({ newest, unversioned }: Parent, won: ReadonlySet<ReplaceSet>):
   if (!newest || !won.has(newest)) return unversioned ? [unversioned] : []
   return unversioned && unversioned.position.offset > newest.position.offset ? [newest, unversioned] : [newest]
 }
+
+type StoredRow = Pick<Change, 'row' | 'position'>
+/** An element that a later record brought, one without a version, is none of this record's to delete. */
+const isLater = ({ position }: StoredRow, set: ReplaceSet): boolean =>
+  position.partition === set.position.partition && position.offset > set.position.offset
 
 const deletion = ({ entity, version, eventTime, position }: ReplaceSet, row: Change['row']): Change => ({
   entity,
@@ -76,7 +90,7 @@ const liveRows = async (
   tx: Tx,
   entity: Entity,
   parents: readonly ReplaceSet['parent'][],
-): Promise<readonly Change['row'][][]> => {
+): Promise<readonly (readonly StoredRow[])[]> => {
   const fields = Object.keys(parents[0]!)
   const column = (field: string) => ident(columnName(field))
   const typed = fields.map((field) => `${column(field)} ${columnSqlType(columnOf(entity, field))}`)
@@ -84,21 +98,23 @@ const liveRows = async (
     (field) => `${answerSql(`e.${column(field)}`, columnOf(entity, field).type)} as ${ident(field)}`,
   )
   const rows = (await tx.unsafe(
-    `select p.n, ${key.join(', ')} from json_to_recordset($1::text::json) as p(n int, ${typed.join(', ')})
+    `select p.n, e._partition as "_partition", e._offset as "_offset", ${key.join(', ')} from json_to_recordset($1::text::json) as p(n int, ${typed.join(', ')})
      join ${entityTable(entity)} e on ${fields.map((field) => `e.${column(field)} = p.${column(field)}`).join(' and ')}
      where not e._deleted`,
     [JSON.stringify(parents.map((parent, n) => ({ n, ...renamed(parent) })))],
-  )) as unknown as ({ n: number } & Record<string, CellValue>)[]
-  const found = parents.map((): Change['row'][] => [])
-  for (const { n, ...row } of rows) found[n]!.push(row)
+  )) as unknown as ({ n: number; _partition: number; _offset: string } & Record<string, CellValue>)[]
+  const found = parents.map((): StoredRow[] => [])
+  const { topic } = entity.source
+  for (const { n, _partition, _offset, ...row } of rows)
+    found[n]!.push({ row, position: { topic, partition: _partition, offset: BigInt(_offset) } })
   return found
 }
 
 const renamed = (parent: ReplaceSet['parent']): Record<string, CellValue> =>
   Object.fromEntries(Object.entries(parent).map(([field, value]) => [columnName(field), value]))
 
-/** Those that are newer than the record their parent was last filled from; moves the memory on. */
-const winners = async (tx: Tx, sets: readonly Ordered[]): Promise<ReadonlySet<ReplaceSet>> => {
+/** Those that are newer than the record their parent was last filled from, or `refresh` and that record; moves the memory on. */
+const winners = async (tx: Tx, sets: readonly Ordered[], refresh: boolean): Promise<ReadonlySet<ReplaceSet>> => {
   if (sets.length === 0) return new Set()
   const rows = sets.map(({ entity, parent, version }) => ({
     entity,
@@ -114,6 +130,7 @@ const winners = async (tx: Tx, sets: readonly Ordered[]): Promise<ReadonlySet<Re
     order by entity, parent
     on conflict (entity, parent) do update set epoch = excluded.epoch, version = excluded.version, tie = excluded.tie
     where (d.epoch, d.version, d.tie) < (excluded.epoch, excluded.version, excluded.tie)
+      or ${refresh} and (d.epoch, d.version, d.tie) = (excluded.epoch, excluded.version, excluded.tie)
     returning d.entity, d.parent`
   const names = new Set(won.map(({ entity, parent }) => `${entity} ${parent}`))
   return new Set(sets.filter((_, n) => names.has(`${rows[n]!.entity} ${rows[n]!.parent}`)))

@@ -21,9 +21,13 @@ export type LoggedPath = {
   readonly watched: readonly string[]
 }
 
-/** What the statement came to. `moved`: refused, since their key would change tenant. `restored`: see C14. */
+/**
+ * What the statement came to. `refreshed`: those of the applied that wrote a row anew from the record it came from. `moved`: refused,
+ * since their key would change tenant. `restored`: see C14.
+ */
 export type Outcome = {
   readonly applied: number
+  readonly refreshed: number
   readonly older: number
   readonly duplicate: number
   readonly logged: number
@@ -44,8 +48,18 @@ const engineColumns = {
   _raw: 'jsonb',
 }
 
-/** Parameters: $1 rows (`rowsJson`), $2 slot, $3 origin, $4 offsets. One row: the `Outcome`. */
-export const entityStatement = (entity: Entity, paths: readonly LoggedPath[]): string => {
+/**
+ * Parameters: $1 rows (`rowsJson`), $2 slot, $3 origin, $4 offsets. One row: the `Outcome`.
+ *
+ * `refresh`, for replay: a change of equal version also writes, if it is the very record that the row stands on and comes to other
+ * content by now. Any record of equal version would be too many: a row keeps its version when an incremental read renews it, and the
+ * record that the version came from would bring old content back.
+ */
+export const entityStatement = (
+  entity: Entity,
+  paths: readonly LoggedPath[],
+  { refresh = false }: { readonly refresh?: boolean } = {},
+): string => {
   const table = entityTable(entity)
   const key = entity.key.map((name) => ident(columnName(name)))
   const payload = entity.columns
@@ -70,10 +84,43 @@ export const entityStatement = (entity: Entity, paths: readonly LoggedPath[]): s
   const sameTenant = tenant
     ? `(e._deleted or excluded._deleted or e.${tenant} is null or e.${tenant} = excluded.${tenant})`
     : 'true'
-  const keep = payload.map(
-    (name) =>
-      `${name} = case when ${quote(unquoted(name))} = any(excluded._absent) then e.${name} else excluded.${name} end`,
-  )
+  const set: readonly (readonly [name: string, value: string])[] = [
+    ...payload.map(
+      (name) =>
+        [
+          name,
+          `case when ${quote(unquoted(name))} = any(excluded._absent) then e.${name} else excluded.${name} end`,
+        ] as const,
+    ),
+    ['_deleted', 'excluded._deleted'],
+    ...['_epoch', '_version', '_tie'].map(
+      (name) => [name, `case when excluded._version = -1 then e.${name} else excluded.${name} end`] as const,
+    ),
+    ...['_event_time', '_partition', '_offset'].map((name) => [name, `excluded.${name}`] as const),
+    // A column that keeps its value keeps the source's own word for it.
+    [
+      '_raw',
+      `case when excluded._absent is null or e._raw is null then excluded._raw else nullif((select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(e._raw) where key = any(excluded._absent)) || coalesce(excluded._raw, '{}'), '{}') end`,
+    ],
+    [
+      '_absent',
+      `case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent)), '{}') end`,
+    ],
+  ]
+  const newer = `case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
+    else (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) end`
+  const guards = [
+    // A row that began with an incremental read has no version yet: what stands before that read in the log is older all the same.
+    refresh
+      ? `${newer} and not (e._version = -1 and e._partition = excluded._partition and e._offset > excluded._offset)`
+      : newer,
+    ...(refresh
+      ? [
+          `(e._partition, e._offset) = (excluded._partition, excluded._offset) and (excluded._version = -1 or (e._epoch, e._version, e._tie) = (excluded._epoch, excluded._version, excluded._tie))
+    and (${set.map(([name, value]) => `e.${name} is distinct from ${value}`).join(' or ')})`,
+        ]
+      : []),
+  ]
 
   const watched = [...new Set(paths.flatMap((path) => [...path.values, ...path.watched]))].map((name) =>
     ident(columnName(name)),
@@ -86,20 +133,9 @@ export const entityStatement = (entity: Entity, paths: readonly LoggedPath[]): s
 stored as (
   insert into ${table} as e (${all.join(', ')}) select ${all.map(cast).join(', ')} from input i order by ${key.map((name) => `i.${name}`).join(', ')}
   on conflict (${key.join(', ')}) do update set
-    ${[
-      ...keep,
-      '_deleted = excluded._deleted',
-      ...['_epoch', '_version', '_tie'].map(
-        (name) => `${name} = case when excluded._version = -1 then e.${name} else excluded.${name} end`,
-      ),
-      ...['_event_time', '_partition', '_offset'].map((name) => `${name} = excluded.${name}`),
-      // A column that keeps its value keeps the source's own word for it.
-      `_raw = case when excluded._absent is null or e._raw is null then excluded._raw else nullif((select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(e._raw) where key = any(excluded._absent)) || coalesce(excluded._raw, '{}'), '{}') end`,
-      `_absent = case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent)), '{}') end`,
-    ].join(',\n    ')}
-  where case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
-    else (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) end and ${sameTenant}
-  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...image('old'), ...image('new')].join(', ')}),
+    ${set.map(([name, value]) => `${name} = ${value}`).join(',\n    ')}
+  where (${guards.join(' or ')}) and ${sameTenant}
+  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), '(old._partition, old._offset) = (new._partition, new._offset) as refreshed', ...image('old'), ...image('new')].join(', ')}),
 ${loggedSql(entity, paths)}
 rejected as (
   select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
@@ -108,6 +144,7 @@ rejected as (
   from (select * from input i where not exists (select from stored s where ${key.map((name) => `s.${imageName('key', name)} = i.${name}`).join(' and ')})) i
   left join lateral (select e.* from ${table} e where ${onKey('e', 'i')} offset 0) e on true)
 select (select count(*)::int from stored) as applied,
+  (select count(*)::int from stored where refreshed) as refreshed,
   (select count(*)::int from rejected where duplicate) as duplicate,
   (select count(*)::int from rejected where duplicate is not true and moved is not true) as older,
   (select coalesce(sum(n), 0)::int from logged) as logged,

@@ -103,7 +103,8 @@ const advance = (progress: Progress, fates: Map<Step, Fate>): readonly Step[] =>
 const isPartial = ({ act }: Step): boolean => act.kind === 'change' && act.change.absent.length > 0
 
 /** Where something else orders a key's changes, a parked record may be the later one for all that the log says. */
-const orderedByLog = ({ conflict, source }: Entity): boolean => conflict === 'VERSION' && source.version === undefined
+export const orderedByLog = ({ conflict, source }: Entity): boolean =>
+  conflict === 'VERSION' && source.version === undefined
 
 /** `at` was before `step` and is no part of what `step` leaves behind. After a kill of the connector offsets rise while its order goes back. */
 const precedes = (at: Omit<Held, 'id'>, { record, epoch, told }: Step): boolean => {

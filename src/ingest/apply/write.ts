@@ -13,16 +13,21 @@ import type { Refused } from './stretch.ts'
 
 /** What the log entries say of where they come from (C22). */
 export type Origins = { readonly origin: string | null; readonly offsets: string }
-/** `logged`: keys written to the dirty log. */
+/**
+ * `refreshed`: of the rows, those written anew from the record they stand on, by a replay alone. `logged`: keys written to the dirty
+ * log.
+ */
 export type Written = {
   readonly rows: number
+  readonly refreshed: number
   readonly older: number
   readonly duplicate: number
   readonly logged: number
 }
-export const nothing: Written = { rows: 0, older: 0, duplicate: 0, logged: 0 }
+export const nothing: Written = { rows: 0, refreshed: 0, older: 0, duplicate: 0, logged: 0 }
 export const sum = (a: Written, b: Written): Written => ({
   rows: a.rows + b.rows,
+  refreshed: a.refreshed + b.refreshed,
   older: a.older + b.older,
   duplicate: a.duplicate + b.duplicate,
   logged: a.logged + b.logged,
@@ -62,10 +67,11 @@ export class RefusedBy extends Error {
 /** Data exception, constraint, limit. A statement that does not fit the tables (42) is no record's fault: it stops everything. */
 const rowAtFault = (error: unknown): boolean => /^(22|23|54)/.test(codeOf(error))
 
-export const createWrite = (model: Model, catalog: Catalog): Write => {
+/** `refresh`: a row may be written anew by the record it stands on, see `entityStatement`. */
+export const createWrite = (model: Model, catalog: Catalog, how: { readonly refresh?: boolean } = {}): Write => {
   const statements = new Map<string, string>()
   for (const entity of model.entities.values())
-    statements.set(entity.name, entityStatement(entity, pathsOf(entity, catalog)))
+    statements.set(entity.name, entityStatement(entity, pathsOf(entity, catalog), how))
 
   return async (tx, changes, { origin, offsets }) => {
     let total = nothing
@@ -77,8 +83,8 @@ export const createWrite = (model: Model, catalog: Catalog): Write => {
       const [outcome] = (await run.catch((error: unknown) => {
         throw rowAtFault(error) ? new RefusedBy(entity.name, error) : error
       })) as unknown as [Outcome]
-      const { applied, older, duplicate, logged } = outcome
-      total = sum(total, { rows: applied, older, duplicate, logged })
+      const { applied, refreshed, older, duplicate, logged } = outcome
+      total = sum(total, { rows: applied, refreshed, older, duplicate, logged })
       const { topic } = entity.source
       for (const { partition, offset } of outcome.moved)
         refused.push({ entity: entity.name, topic, partition, offset: BigInt(offset) })

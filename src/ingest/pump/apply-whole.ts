@@ -1,11 +1,9 @@
-/**
- * One batch to its end: applied, or, where some of its records can't be, halved until each record is in its table or in quarantine.
- */
+/** One batch to its end, and what is said and counted of it. */
 import { log } from '../../platform/log.ts'
 import { counter } from '../../platform/metrics.ts'
 import type { Applied, Applier } from '../apply/apply.ts'
-import { condemn, halve, recordCount, type Stretch } from '../apply/stretch.ts'
-import { RefusedBy, Unfit } from '../apply/write.ts'
+import { persist } from '../apply/persist.ts'
+import type { Stretch } from '../apply/stretch.ts'
 import { unknownViews } from '../generations.ts'
 import { type Partition, partitionName } from '../source.ts'
 
@@ -31,44 +29,33 @@ export const wholeApplier = (options: {
   readonly stuck: (partition: Partition, reason: string) => Promise<void>
   readonly unfit: (reason: string) => void
 }): ApplyWhole => {
-  const apply: ApplyWhole = async (stretches) => {
-    try {
-      const result = await options.applier.apply(stretches)
-      switch (result.kind) {
-        case 'applied':
-          appliedTotal.inc(result.rows)
-          droppedTotal.inc({ reason: 'older' }, result.older)
-          droppedTotal.inc({ reason: 'duplicate' }, result.duplicate)
-          quarantinedTotal.inc({ state: 'PARKED' }, result.parked)
-          quarantinedTotal.inc({ state: 'WAITING' }, result.waiting)
-          quarantinedTotal.inc({ state: 'SUPERSEDED' }, result.superseded)
-          options.applied(result)
-          for (const { reason, ...partition } of result.stopped)
-            log.error('partition.paused', { partition: partitionName(partition), reason })
-          return result.stopped.length === 0 ? 'on' : 'interrupted'
-        case 'lost':
-          log.warn('position.lost', { partitions: stretches.map(partitionName) })
-          return 'interrupted'
-        case 'stuck':
-          for (const partition of result.partitions) await options.stuck(partition, result.reason)
-          return 'interrupted'
-        case 'unknown-generation':
-          options.unfit(unknownViews(result.registered))
-          return 'interrupted'
-      }
-    } catch (error) {
-      if (error instanceof Unfit) return apply(condemn(stretches, error.refused, error.message))
-      if (!(error instanceof RefusedBy)) throw error
-      const [only] = stretches.flatMap(({ items }) => items)
-      if (recordCount(stretches) === 1 && only) {
-        const { entity, code } = error
-        if (only.bad.some((bad) => bad.entity === entity)) throw error
-        return apply(condemn(stretches, [{ ...only.record, entity }], `can't be stored (SQLSTATE ${code})`))
-      }
-      if (recordCount(stretches) === 0) throw error
-      const [first, second] = halve(stretches)
-      return (await apply(first)) === 'on' ? apply(second) : 'interrupted'
+  const applied = (result: Applied): void => {
+    appliedTotal.inc(result.rows)
+    droppedTotal.inc({ reason: 'older' }, result.older)
+    droppedTotal.inc({ reason: 'duplicate' }, result.duplicate)
+    quarantinedTotal.inc({ state: 'PARKED' }, result.parked)
+    quarantinedTotal.inc({ state: 'WAITING' }, result.waiting)
+    quarantinedTotal.inc({ state: 'SUPERSEDED' }, result.superseded)
+    options.applied(result)
+    for (const { reason, ...partition } of result.stopped)
+      log.error('partition.paused', { partition: partitionName(partition), reason })
+  }
+  return async (stretches) => {
+    const between = await persist(options.applier, stretches, applied)
+    switch (between?.kind) {
+      case undefined:
+        return 'on'
+      case 'applied':
+        return 'interrupted'
+      case 'lost':
+        log.warn('position.lost', { partitions: stretches.map(partitionName) })
+        return 'interrupted'
+      case 'stuck':
+        for (const partition of between.partitions) await options.stuck(partition, between.reason)
+        return 'interrupted'
+      case 'unknown-generation':
+        options.unfit(unknownViews(between.registered))
+        return 'interrupted'
     }
   }
-  return apply
 }

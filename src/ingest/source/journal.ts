@@ -7,6 +7,7 @@ import { log } from '../../platform/log.ts'
 import type { Sql, TransactionSql } from '../../platform/postgres.ts'
 import type { LogRecord, Position } from '../change.ts'
 import { type Batch, type Extent, type LogSource, partitionName, type Sink } from '../source.ts'
+import { journalOffsetsAt, rereadJournal } from './journal-read.ts'
 import { columnsOf, outsideLog } from './positions.ts'
 
 export type JournalRecord = {
@@ -17,6 +18,9 @@ export type JournalRecord = {
 
 const channel = 'forebay_journal'
 const journalPartitions = 4
+/** What is read once more is applied beside live work, so in small transactions. */
+const rereadRecords = 500
+const rereadBytes = 1024 * 1024
 
 /** Makes the partitions of topics that have none yet. */
 export const createTopics = async (
@@ -176,6 +180,9 @@ export const journalSource = ({
   return {
     kind: 'journal',
     extents,
+    offsetsAt: (topic, at) => journalOffsetsAt(sql, topic, at),
+    reread: (ranges, signal) =>
+      rereadJournal((positions) => readBatches(sql, positions, rereadRecords, rereadBytes), ranges, signal),
     status: () => undefined,
     async start(sink) {
       listening = sql.listen(channel, () => wake.resolve())

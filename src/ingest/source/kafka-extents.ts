@@ -2,6 +2,7 @@
 import type { Admin, Kafka } from 'kafkajs'
 import { isLoginRefused } from '../../platform/kafka.ts'
 import { log } from '../../platform/log.ts'
+import type { Position } from '../change.ts'
 import type { Extent } from '../source.ts'
 
 export type KafkaLogs = {
@@ -9,6 +10,8 @@ export type KafkaLogs = {
   existing(): Promise<readonly string[]>
   /** By ListOffsets from the leaders; the end is the last stable offset, so open transactions are not in it. */
   extents(): Promise<readonly Extent[]>
+  /** By ListOffsets with a time, milliseconds since 1970: see the port. */
+  offsetsAt(topic: string, at: number): Promise<readonly Position[]>
   close(): Promise<void>
 }
 
@@ -76,6 +79,10 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
   return {
     existing,
     extents,
+    async offsetsAt(topic, at) {
+      const found = await (await admin()).fetchTopicOffsetsByTimestamp(topic, at)
+      return found.map(({ partition, offset }) => ({ topic, partition, offset: BigInt(offset) }))
+    },
     async close() {
       const open = await connecting?.catch(() => undefined)
       await open?.disconnect().catch(() => {})

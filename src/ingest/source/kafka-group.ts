@@ -235,7 +235,7 @@ type Undecodable = { readonly undecodable?: { readonly firstOffset: string; read
 const undecodableReason = (at: Partition, { firstOffset, error }: NonNullable<Undecodable['undecodable']>): string =>
   `${partitionName(at)} holds a batch at offset ${firstOffset} that can't be read (${error.message}): restore it from a replica, or go on after it, without its records, by: forebay replay --new-epoch ${at.topic} --partition ${at.partition} --from OFFSET`
 
-const recordOf = (message: KafkaMessage, { topic, partition }: Partition): LogRecord => ({
+export const recordOf = (message: KafkaMessage, { topic, partition }: Partition): LogRecord => ({
   topic,
   partition,
   offset: BigInt(message.offset),

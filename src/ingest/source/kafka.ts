@@ -9,6 +9,7 @@ import { log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
 import { kafkaLogs } from './kafka-extents.ts'
 import { type Group, joinGroup } from './kafka-group.ts'
+import { rereadKafka } from './kafka-read.ts'
 
 export type KafkaOptions = {
   readonly brokers: readonly string[]
@@ -113,6 +114,8 @@ export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: Ka
   return {
     kind: 'kafka',
     extents: logs.extents,
+    offsetsAt: logs.offsetsAt,
+    reread: (ranges, signal) => rereadKafka({ client, groupId, extents: logs.extents, ranges, signal }),
     status: () => trouble,
     rewind: (positions) => group?.rewind(positions),
     async start(sink) {

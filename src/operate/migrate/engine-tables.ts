@@ -79,6 +79,16 @@ export const engineTables: readonly Table[] = [
     ['entity', 'parent'],
   ),
   table(
+    'epochs',
+    [
+      required('topic', 'text'),
+      required('partition', 'integer'),
+      required('epoch', 'integer'),
+      required('first_offset', 'bigint'),
+    ],
+    ['topic', 'partition', 'epoch'],
+  ),
+  table(
     'generations',
     [
       identity('generation', 'integer'),
@@ -136,6 +146,41 @@ export const engineTables: readonly Table[] = [
         { name: 'quarantine_held', columns: ['entity', 'entity_key'], where: "state in ('PARKED', 'WAITING')" },
       ],
     },
+  ),
+  table(
+    'replay_positions',
+    [
+      required('replay', 'integer'),
+      required('partition', 'integer'),
+      required('epoch', 'integer'),
+      required('first_offset', 'bigint'),
+      required('next_offset', 'bigint'),
+      required('until_offset', 'bigint'),
+    ],
+    ['replay', 'partition'],
+  ),
+  table(
+    'replays',
+    [
+      identity('id', 'integer'),
+      required('entity', 'text'),
+      required('topic', 'text'),
+      required('since', 'text'),
+      required('state', 'text', "'RUNNING'"),
+      required('requested_at', 'timestamptz', 'now()'),
+      required('requested_by', 'text'),
+      optional('finished_at', 'timestamptz'),
+      required('records', 'bigint', '0'),
+      required('added', 'bigint', '0'),
+      required('refreshed', 'bigint', '0'),
+      required('partial', 'bigint', '0'),
+      required('parked', 'bigint', '0'),
+      required('unreadable', 'bigint', '0'),
+      optional('rate', 'double precision'),
+      optional('waiting', 'text'),
+      optional('error', 'text'),
+    ],
+    ['id'],
   ),
 ]
 
