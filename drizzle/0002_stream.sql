@@ -16,6 +16,16 @@ CREATE TABLE "forebay"."audit" (
   CONSTRAINT "audit_pkey" PRIMARY KEY("id")
 );
 
+CREATE TABLE "forebay"."cursors" (
+  "feed" text NOT NULL,
+  "version" bigint DEFAULT 0 NOT NULL,
+  "cursor" jsonb,
+  "moved_at" timestamptz DEFAULT now() NOT NULL,
+  "state" text DEFAULT 'RUNNING' NOT NULL,
+  "reason" text,
+  CONSTRAINT "cursors_pkey" PRIMARY KEY("feed")
+);
+
 CREATE TABLE "forebay"."degraded" (
   "id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "forebay"."degraded_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
   "quarantine" bigint NOT NULL,
@@ -31,6 +41,23 @@ CREATE TABLE "forebay"."epochs" (
   "epoch" integer NOT NULL,
   "first_offset" bigint NOT NULL,
   CONSTRAINT "epochs_pkey" PRIMARY KEY("topic","partition","epoch")
+);
+
+CREATE TABLE "forebay"."idempotency" (
+  "topic" text NOT NULL,
+  "writer" text NOT NULL,
+  "key" text NOT NULL,
+  "body" bytea NOT NULL,
+  "positions" jsonb NOT NULL,
+  "at" timestamptz DEFAULT now() NOT NULL,
+  CONSTRAINT "idempotency_pkey" PRIMARY KEY("topic","writer","key")
+);
+
+CREATE TABLE "forebay"."polled_rows" (
+  "topic" text NOT NULL,
+  "key" text collate "C" NOT NULL,
+  "content" bytea NOT NULL,
+  CONSTRAINT "polled_rows_pkey" PRIMARY KEY("topic","key")
 );
 
 CREATE TABLE "forebay"."replay_positions" (
@@ -64,6 +91,7 @@ CREATE TABLE "forebay"."replays" (
   CONSTRAINT "replays_pkey" PRIMARY KEY("id")
 );
 
+ALTER TABLE "forebay"."journal_ends" ADD COLUMN "start_offset" bigint DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."positions" ADD COLUMN "paused_by" text;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "entity_key" text collate "C";
@@ -72,6 +100,7 @@ ALTER TABLE "forebay"."quarantine" ADD COLUMN "origin" timestamptz;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "settled_at" timestamptz;
 CREATE INDEX "degraded_generation_key" ON "forebay"."degraded" USING btree ("generation","key");
 CREATE INDEX "degraded_quarantine" ON "forebay"."degraded" USING btree ("quarantine");
+CREATE INDEX "idempotency_at" ON "forebay"."idempotency" USING btree ("at");
 CREATE INDEX "quarantine_held" ON "forebay"."quarantine" USING btree ("entity","entity_key") WHERE state in ('PARKED', 'WAITING');
 ALTER TABLE "forebay"."quarantine" ADD CONSTRAINT "quarantine_record" UNIQUE("topic","partition","offset","epoch","entity");
 create or replace trigger audit_is_append_only before update or delete or truncate on forebay.audit execute function forebay.append_only();

@@ -1,13 +1,18 @@
 /** source ─► decode ─► apply: what moves positions. Maintenance follows by the dirty log alone. */
 import type { Model } from '../model/model.ts'
+import type { DatabaseClock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
 import { type Applied, createApplier } from './apply/apply.ts'
 import { createDecoder } from './decode.ts'
+import { feedsOf } from './feed/feeds-of.ts'
+import { observedSource } from './feed/observed.ts'
+import { type Feeds, startFeeds } from './feed/run.ts'
 import type { Catalog } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
 import { plans } from './session-settings.ts'
+import { compositeSource } from './source/composite.ts'
 import { journalSource } from './source/journal.ts'
 import { kafkaSource } from './source/kafka.ts'
 import type { LogSource } from './source.ts'
@@ -17,6 +22,7 @@ export type IntakeOptions = {
   readonly model: Model
   readonly sql: Sql
   readonly catalog: Catalog
+  readonly clock: DatabaseClock
   /** The smallest promise of any view. */
   readonly maxLagMs: number
   /** After each commit. */
@@ -32,17 +38,24 @@ export type Intake = {
   stop(): Promise<void>
 }
 
-export const openIntake = ({ config, model, sql, catalog, maxLagMs, applied, failed }: IntakeOptions): Intake => {
+export const openIntake = ({
+  config,
+  model,
+  sql,
+  catalog,
+  clock,
+  maxLagMs,
+  applied,
+  failed,
+}: IntakeOptions): Intake => {
   const decoder = createDecoder(model)
-  const source: LogSource = config.kafkaBrokers
-    ? kafkaSource({
-        brokers: config.kafkaBrokers,
-        ...present({ security: config.kafkaSecurity }),
-        topics: decoder.topics,
-        groupId: 'forebay',
-        maxLagMs,
-      })
-    : journalSource({ sql, topics: decoder.topics })
+  const feeds = startFeeds({
+    databaseUrl: config.databaseUrl,
+    sql,
+    clock,
+    feeds: feedsOf(model, config.connections ?? {}, sql),
+  })
+  const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
   const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: plans })
   const pump = startPump({
     sql,
@@ -57,9 +70,29 @@ export const openIntake = ({ config, model, sql, catalog, maxLagMs, applied, fai
     pump,
     start: () => source.start(pump.sink),
     async stop() {
+      await feeds.stop()
       await source.stop()
       await pump.stop()
       await writer.end({ timeout: 1 })
     },
   }
+}
+
+/** What feeds bring is in the journal, whatever the log of all other topics is. */
+const logOf = (
+  { kafkaBrokers: brokers, kafkaSecurity: security }: Config,
+  sql: Sql,
+  topics: readonly string[],
+  feeds: Feeds,
+  maxLagMs: number,
+): LogSource => {
+  if (brokers === undefined) return observedSource(journalSource({ sql, topics }), feeds)
+  const others = topics.filter((topic) => !feeds.topics.has(topic))
+  const kafka = kafkaSource({ brokers, ...present({ security }), topics: others, groupId: 'forebay', maxLagMs })
+  if (feeds.topics.size === 0) return kafka
+  const journal = observedSource(journalSource({ sql, topics: [...feeds.topics] }), feeds)
+  return compositeSource([
+    { topics: new Set(others), source: kafka },
+    { topics: feeds.topics, source: journal },
+  ])
 }

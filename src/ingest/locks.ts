@@ -8,4 +8,6 @@ export const locks = {
   maintainer: 74_003,
   /** One per replay: its holder alone works it. */
   replay: 74_004,
+  /** One per feed, by a hash of its name: its holder alone streams it. */
+  feed: 74_005,
 } as const

@@ -47,6 +47,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     model,
     sql,
     catalog,
+    clock,
     maxLagMs,
     applied: ({ logged }) => {
       if (logged > 0) maintainer.wake()

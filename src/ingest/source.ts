@@ -17,8 +17,22 @@ import type { LogRecord, Position } from './change.ts'
 
 export type Partition = { readonly topic: string; readonly partition: number }
 
+/**
+ * All that the source had at `at` (the primary's clock, milliseconds) lies before `end`. SOURCE: all that was committed there; LOG: all that the
+ * feed's way of asking finds.
+ */
+export type Seen = { readonly at: number; readonly end: bigint; readonly basis: 'SOURCE' | 'LOG' }
+
 /** `start`: the first offset that the log still has. `end`: the offset after its last committed record. */
-export type Extent = Partition & { readonly start: bigint; readonly end: bigint }
+export type Extent = Partition & {
+  readonly start: bigint
+  readonly end: bigint
+  /**
+   * Of a topic that a feed fills, what its source was last asked; null: nothing is known. Absent: `end` is the log's own, asked for now, and
+   * speaks of the log alone.
+   */
+  readonly seen?: Seen | null
+}
 
 export type Batch = Partition & {
   readonly from: bigint

@@ -108,7 +108,10 @@ export type Format = 'DEBEZIUM' | 'DEBEZIUM_AVRO' | 'AVRO' | 'JSON' | 'JSON_SCHE
 export type TimeUnit = 'SECONDS' | 'MILLIS' | 'MICROS' | 'NANOS'
 /** A resolved source: the entity's own words, then its domain's, then the defaults. */
 export type Source = {
+  /** Of a table: `connection.schema.table`, a topic of the journal. */
   readonly topic: string
+  /** The table that is read directly; absent: others write the topic. */
+  readonly table?: TableSource
   readonly format: Format
   /** Steps to the value that orders changes of one key; absent: LSN, else offset. */
   readonly version?: readonly string[]
@@ -121,6 +124,21 @@ export type Source = {
   readonly each?: readonly string[]
   readonly typeAt?: readonly string[]
   readonly events?: readonly SourceEvent[]
+}
+/** Without `poll`: by a replication slot. */
+export type TableSource = {
+  /** Names the environment's FOREBAY_CONNECTION_<NAME>. */
+  readonly connection: string
+  readonly schema: string
+  readonly name: string
+  readonly poll?: Poll
+}
+/** `watermark`: a column that every insert and update moves forward. Milliseconds; `sweepMs` 0: never. */
+export type Poll = {
+  readonly watermark: string
+  readonly everyMs: number
+  readonly overlapMs: number
+  readonly sweepMs: number
 }
 export type SourceEvent = {
   readonly type: string

@@ -2,10 +2,11 @@
 import { resolve } from 'node:path'
 import { configuredAuthenticator } from '../gateway/access/auth.ts'
 import { startGateway } from '../gateway/main.ts'
+import { missingConnections } from '../ingest/feed/feeds-of.ts'
 import { startIngest } from '../ingest/main.ts'
 import { formatFault, loadSchema } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
-import type { Config } from '../platform/config.ts'
+import { type Config, ConfigError } from '../platform/config.ts'
 import { startPostgres } from '../platform/embedded-postgres.ts'
 import { type Checks, healthRoutes, type Readiness, readiness } from '../platform/health.ts'
 import { type Route, serve } from '../platform/http.ts'
@@ -40,6 +41,8 @@ export const startForebay = async (
   { halves = both, migrate = true }: { readonly halves?: Halves; readonly migrate?: boolean } = {},
 ): Promise<Running> => {
   const model = await readModel(given.schema)
+  const missing = halves.ingest ? missingConnections(model, given.connections ?? {}) : []
+  if (missing.length > 0) throw new ConfigError(missing)
   const databaseUrl = given.databaseUrl ?? (await embed(given, { resources, fail }))
   const config = { ...given, databaseUrl }
   const pool = (name: string, max: number): Sql => {

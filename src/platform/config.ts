@@ -16,6 +16,8 @@ export type Config = {
   readonly kafkaSecurity?: KafkaSecurity
   readonly schemaRegistryUrl?: string
   readonly redisUrl?: string
+  /** Postgres URLs of sources that are read as tables, by lower-case name: FOREBAY_CONNECTION_CRM is `crm`. */
+  readonly connections?: Readonly<Record<string, string>>
   /** The three come together; absent: development keys. */
   readonly jwksUrl?: string
   readonly jwtIssuer?: string
@@ -74,6 +76,14 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     jwtAudience: text('JWT_AUDIENCE'),
     secret: text('FOREBAY_SECRET'),
   }
+  const connections = Object.fromEntries(
+    Object.keys(env)
+      .filter((name) => name.startsWith(connectionPrefix))
+      .flatMap((name) => {
+        const value = postgres(name)
+        return value === undefined ? [] : [[name.slice(connectionPrefix.length).toLowerCase(), value]]
+      }),
+  )
   const port = Number(text('PORT') ?? 4000)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     faults.push(`PORT is ${text('PORT')}, which is not a whole number from 0 to 65535; write one like 4000`)
@@ -101,8 +111,13 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     production,
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),
+    ...(Object.keys(connections).length > 0 ? { connections } : {}),
   }
 }
+
+const connectionPrefix = 'FOREBAY_CONNECTION_'
+/** The variable that a connection's name stands for. */
+export const connectionVariable = (name: string): string => `${connectionPrefix}${name.toUpperCase()}`
 
 const reasons: Record<Required, string> = {
   DATABASE_URL: 'a half on its own needs a Postgres that the other half reaches too',

@@ -15,17 +15,19 @@ if (!loaded.ok) throw new Error('the schema has faults')
 const { model } = loaded
 const sql = connect(databaseUrl, { max: 4, name: 'ingest' })
 const maxLagMs = 5_000
+const clock = databaseClock(sql)
 const intake = openIntake({
   config: { ...config, databaseUrl },
   model,
   sql,
   catalog: await registerViews(sql, model),
+  clock,
   maxLagMs,
   applied: () => {},
   failed: (error) => {
     throw error
   },
 })
-startObserver({ sql, clock: databaseClock(sql), source: intake.source, maxLagMs })
+startObserver({ sql, clock, source: intake.source, maxLagMs })
 await intake.start()
 process.on('SIGTERM', () => process.exit(0))

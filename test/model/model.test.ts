@@ -21,6 +21,25 @@ describe('the reference domain', () => {
     expect(model.entities.get('Customer')?.columns.find(({ name }) => name === 'tenantId')?.path).toEqual(['tenant_id'])
   })
 
+  test('a table is read by its connection, each entity’s own topic goes before its domain’s', async () => {
+    const text = `extend enum Role { A } extend schema @domain(name: "d", owner: "o", source: { connection: "crm", sweep: "PT0S" })
+type T @entity(domain: "d", key: "id", source: { table: "Things" }) { id: ID! }
+type P @entity(domain: "d", key: "id", source: { table: "s.polled", watermark: "seen_at", every: "PT5S" }) { id: ID! }
+type K @entity(domain: "d", key: "id", source: { topic: "k" }) { id: ID! }`
+    const { entities } = modelOf(await parseSchema([{ name: 'a.graphql', text }]))
+    expect(entities.get('K')?.source.table).toBeUndefined()
+    expect(entities.get('T')?.source).toMatchObject({
+      topic: 'crm.public.Things',
+      table: { connection: 'crm', schema: 'public', name: 'Things' },
+    })
+    expect(entities.get('P')?.source.table).toEqual({
+      connection: 'crm',
+      schema: 's',
+      name: 'polled',
+      poll: { watermark: 'seen_at', everyMs: 5_000, overlapMs: 30_000, sweepMs: 0 },
+    })
+  })
+
   test('a source takes its domain’s words, and its own before them', () => {
     expect(model.entities.get('Signal')?.source).toEqual({ topic: 'risk.signals', format: 'CLOUDEVENTS', zone: 'UTC' })
     expect(model.entities.get('Signal')?.columns.find(({ name }) => name === 'seenAt')?.path).toEqual(['seenAt'])

@@ -15,6 +15,9 @@ const uuid = ((): string => {
   return md5.toString('hex').replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5')
 })()
 
+/** As Debezium writes it for text, a list and bytes. */
+export const placeholder = { text, list: [text], bytes: base64 }
+
 export const unavailable = (value: unknown): boolean => {
   if (typeof value === 'string') return value === text || value === base64 || value === hstoreText
   if (typeof value !== 'object' || value === null) return false

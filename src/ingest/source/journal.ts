@@ -107,6 +107,14 @@ export type JournalOptions = {
   readonly batchBytes?: number
 }
 
+/** From where each partition of these topics is kept, and its end. */
+export const journalExtents = async (sql: Sql, topics: readonly string[]): Promise<readonly Extent[]> => {
+  const rows = await sql<{ topic: string; partition: number; start: string; end: string }[]>`
+    select topic, partition, start_offset as start, next_offset as end
+    from forebay.journal_ends where topic = any (${[...topics]}) order by 1, 2`
+  return rows.map(({ start, end, ...at }) => ({ ...at, start: BigInt(start), end: BigInt(end) }))
+}
+
 /** Reads every partition of its topics. Several processes may: the compare-and-set on positions keeps that right, if wasteful. */
 export const journalSource = ({
   sql,
@@ -122,11 +130,7 @@ export const journalSource = ({
   let running: Promise<void> | undefined
   let listening: Promise<{ unlisten(): Promise<void> }> | undefined
 
-  const extents = async (): Promise<readonly Extent[]> => {
-    const rows = await sql<{ topic: string; partition: number; end: string }[]>`
-      select topic, partition, next_offset as end from forebay.journal_ends where topic = any (${[...topics]}) order by 1, 2`
-    return rows.map(({ topic, partition, end }) => ({ topic, partition, start: 0n, end: BigInt(end) }))
-  }
+  const extents = () => journalExtents(sql, topics)
 
   const begin = async (sink: Sink): Promise<void> => {
     await createTopics(sql, topics)

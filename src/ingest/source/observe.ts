@@ -58,7 +58,8 @@ export const startObserver = ({ sql, clock, source, maxLagMs, flushMs = 75 }: Ob
       known.set(name, extent)
       const position = running.get(name)
       if (position === undefined || (await lost(extent, position))) pending.delete(name)
-      else expect(name, extent, at)
+      else if (extent.seen === undefined) expect(name, extent, at)
+      else if (extent.seen) expect(name, { ...extent, end: extent.seen.end }, extent.seen.at)
     }
     await flush()
   }

@@ -1,10 +1,13 @@
 /** What entities that read one topic must agree on, and what may not count as deleted. */
 
-import type { Entity, Model } from '../model.ts'
+import type { Entity, Model, TableSource } from '../model.ts'
 import type { Folder } from '../read/document.ts'
 import type { Report } from '../read/fault.ts'
 import { whereTags } from '../read/lineage.ts'
 import { argumentPlace } from './shape.ts'
+
+const sameReading = (one: TableSource | undefined, other: TableSource | undefined): boolean =>
+  (one === undefined) === (other === undefined) && JSON.stringify(one?.poll) === JSON.stringify(other?.poll)
 
 export const checkSources = (folder: Folder, model: Model, report: Report): void => {
   const readers = new Map<string, Entity>()
@@ -18,6 +21,12 @@ export const checkSources = (folder: Folder, model: Model, report: Report): void
         place,
         `topic ${source.topic} is ${source.format} for ${name} and ${first.source.format} for ${first.name}`,
         'Give both one format.',
+      )
+    else if (!sameReading(first.source.table, source.table))
+      report(
+        place,
+        `${source.topic} is read differently by ${name} and by ${first.name}`,
+        'Give both the same connection, watermark, every, overlap and sweep.',
       )
     else if (
       first.source.typeAt?.join('.') !== source.typeAt?.join('.') &&

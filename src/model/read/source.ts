@@ -6,6 +6,7 @@ import { fieldOf, itemsOf, textOf } from './directive.ts'
 import { instead } from './fault.ts'
 import { readLiteral } from './literal.ts'
 import type { Scope } from './row.ts'
+import { readsTable, readTable, type SourceFields, tableTopic } from './table-source.ts'
 
 /** A source as written: the literal and its coerced fields. */
 export type SourceWords = {
@@ -30,11 +31,6 @@ export const namingOf = (own: SourceWords, domain: SourceWords): ((name: string)
   }
 }
 
-const later: Readonly<Record<string, string>> = {
-  connection: 'Let Debezium or the journal bring the table and name its `topic`.',
-  table: 'Let Debezium or the journal bring the table and name its `topic`.',
-  watermark: 'Let Debezium or the journal bring the table and name its `topic`.',
-}
 const runningFormats: readonly Format[] = ['DEBEZIUM', 'JSON', 'CLOUDEVENTS']
 
 export const readSource = (
@@ -47,10 +43,6 @@ export const readSource = (
 ): Source | undefined => {
   const find = (name: string) => fieldOf(own.literal, name) ?? fieldOf(domain.literal, name)
   const text = (name: string) => textOf(own.value[name] ?? domain.value[name])
-  for (const [name, remedy] of Object.entries(later)) {
-    const literal = find(name)
-    if (literal !== undefined) scope.report(literal, `\`${name}\` of a source is not running yet`, remedy)
-  }
   const format = (text('format') ?? 'DEBEZIUM') as Format
   const formatNode = find('format')
   if (formatNode !== undefined && !runningFormats.includes(format))
@@ -59,11 +51,8 @@ export const readSource = (
       `format ${format} is not running yet`,
       `Use ${format === 'DEBEZIUM_AVRO' ? 'DEBEZIUM with the JSON converter' : 'JSON'}.`,
     )
-  const topic = text('topic')
-  if (topic === undefined || topic === '') {
-    if (find('connection') !== undefined || find('table') !== undefined) return undefined
-    return scope.report(at, `${entity} has no topic to read`, 'Add `topic: "…"` to its source.')
-  }
+  const from = readOrigin(scope, entity, { own: (name) => fieldOf(own.literal, name), find, text }, at)
+  if (from === undefined) return undefined
   const zone = text('zone') ?? 'UTC'
   const zoneNode = find('zone')
   if (zoneNode !== undefined && !isZone(zone))
@@ -91,7 +80,7 @@ export const readSource = (
   const events = itemsOf(eventsNode).map((node) => readEvent(scope, entity, columns, node))
   repeated(scope, eventsNode)
   return {
-    topic,
+    ...from,
     format,
     ...optional('version', steps(text('version'))),
     ...optional('time', steps(text('time'))),
@@ -101,6 +90,29 @@ export const readSource = (
     ...optional('typeAt', typeAt),
     ...(eventsNode === undefined ? {} : { events }),
   }
+}
+
+const readOrigin = (
+  scope: Scope,
+  entity: string,
+  fields: SourceFields,
+  at: Place,
+): Pick<Source, 'topic' | 'table'> | undefined => {
+  if (readsTable(fields)) {
+    const topicNode = fields.own('topic')
+    if (topicNode !== undefined)
+      scope.report(topicNode, `${entity} has a topic and a table`, 'Keep one: a table is read without a topic.')
+    const table = readTable(scope, entity, fields, at)
+    return table && { topic: tableTopic(table), table }
+  }
+  const topic = fields.text('topic')
+  if (topic === undefined || topic === '')
+    return scope.report(
+      at,
+      `${entity} has no topic to read`,
+      'Add `topic: "…"` to its source, or `connection` and `table`.',
+    )
+  return { topic }
 }
 
 const repeated = (scope: Scope, events: ConstValueNode | undefined): void => {

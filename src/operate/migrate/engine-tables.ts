@@ -52,6 +52,18 @@ export const engineTables: readonly Table[] = [
     },
   ),
   table(
+    'cursors',
+    [
+      required('feed', 'text'),
+      required('version', 'bigint', '0'),
+      optional('cursor', 'jsonb'),
+      required('moved_at', 'timestamptz', 'now()'),
+      required('state', 'text', "'RUNNING'"),
+      optional('reason', 'text'),
+    ],
+    ['feed'],
+  ),
+  table(
     'dirty',
     [
       identity('id', 'bigint'),
@@ -100,11 +112,34 @@ export const engineTables: readonly Table[] = [
     ['generation'],
     { uniques: [{ name: 'generations_view_hash', columns: ['view', 'hash'] }] },
   ),
+  table(
+    'idempotency',
+    [
+      required('topic', 'text'),
+      required('writer', 'text'),
+      required('key', 'text'),
+      required('body', 'bytea'),
+      required('positions', 'jsonb'),
+      required('at', 'timestamptz', 'now()'),
+    ],
+    ['topic', 'writer', 'key'],
+    { indexes: [{ name: 'idempotency_at', columns: ['at'] }] },
+  ),
   table('journal', [...position, ...bytes, required('at', 'timestamptz', 'now()')], ['topic', 'partition', 'offset']),
   table(
     'journal_ends',
-    [required('topic', 'text'), required('partition', 'integer'), required('next_offset', 'bigint', '0')],
+    [
+      required('topic', 'text'),
+      required('partition', 'integer'),
+      required('next_offset', 'bigint', '0'),
+      required('start_offset', 'bigint', '0'),
+    ],
     ['topic', 'partition'],
+  ),
+  table(
+    'polled_rows',
+    [required('topic', 'text'), required('key', 'text collate "C"'), required('content', 'bytea')],
+    ['topic', 'key'],
   ),
   table(
     'positions',

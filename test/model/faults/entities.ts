@@ -146,6 +146,48 @@ export const entityFaults: readonly FaultCase[] = [
   },
   { rule: 'an entity without a topic is refused', sdl: sourced('‸{}'), says: 'has no topic' },
   {
+    rule: 'a connection without a table is refused',
+    sdl: sourced('‸{ connection: "crm" }'),
+    says: 'Add `table: "…"`',
+  },
+  { rule: 'a table without a connection is refused', sdl: sourced('‸{ table: "things" }'), says: 'Add `connection' },
+  {
+    rule: 'a connection’s name fits a variable, a slot and a topic',
+    sdl: sourced('{ connection: ‸"My DB", table: "things" }'),
+    says: 'FOREBAY_CONNECTION_CRM',
+  },
+  {
+    rule: 'a table of three names is refused',
+    sdl: sourced('{ connection: "crm", table: ‸"a.b.c" }'),
+    says: 'names no table',
+  },
+  {
+    rule: 'a topic beside a table is refused',
+    sdl: sourced('{ connection: "crm", table: "things", topic: ‸"things" }'),
+    says: 'Keep one',
+  },
+  {
+    rule: 'a table in another format is refused',
+    sdl: sourced('{ connection: "crm", table: "things", format: ‸JSON }'),
+    says: 'never JSON',
+  },
+  {
+    rule: 'a slot that is told how often to poll is refused',
+    sdl: sourced('{ connection: "crm", table: "things", every: ‸"PT1S" }'),
+    says: 'without a watermark',
+  },
+  {
+    rule: 'a poll without pause is refused',
+    sdl: sourced('{ connection: "crm", table: "things", watermark: "at", every: ‸"PT0S" }'),
+    says: 'no duration above zero',
+  },
+  {
+    rule: 'one table is polled in one way',
+    sdl: `type A @entity(domain: "shop", key: "id", source: { connection: "crm", table: "t", watermark: "at" }) { id: ID! }
+type B @entity(domain: "shop", key: "id", source: ‸{ connection: "crm", table: "t" }) { id: ID! }`,
+    says: 'read differently by B and by A',
+  },
+  {
     rule: 'an unknown time zone is refused',
     sdl: sourced('{ topic: "t", zone: ‸"Mars/Olympus" }'),
     says: 'no time zone',

@@ -44,11 +44,6 @@ export const laterFaults: readonly FaultCase[] = [
     sdl: sourced(`{ topic: "t", format: ‸${format} }`),
     says: `format ${format} is not running yet`,
   })),
-  ...['connection', 'table', 'watermark'].map((name) => ({
-    rule: `a source's ${name} is refused by name`,
-    sdl: sourced(`{ topic: "t", ${name}: ‸"x" }`),
-    says: `\`${name}\` of a source is not running yet`,
-  })),
   ...['FIELD_CLOCK', 'OWNER'].map((conflict) => ({
     rule: `conflict ${conflict} is refused by name`,
     sdl: sourced('{ topic: "t" }', `, conflict: ‸${conflict}`),

@@ -1,0 +1,170 @@
+/** Runs feeds: one process a feed, from its cursor, again after every failure. The contract is that of feed.ts. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DatabaseClock } from '../../platform/clock.ts'
+import { log } from '../../platform/log.ts'
+import { counter, gauge } from '../../platform/metrics.ts'
+import { connect, type Sql } from '../../platform/postgres.ts'
+import { type Feed, type FeedJournal, type FeedRecord, Stuck } from '../feed.ts'
+import { locks } from '../locks.ts'
+import { append, createTopics, journalExtents } from '../source/journal.ts'
+import { type Partition, partitionName, type Seen } from '../source.ts'
+
+export type Feeds = {
+  readonly topics: ReadonlySet<string>
+  /** What is known of a partition that this process feeds: when its source was asked last, and an end that holds all it had then. */
+  seen(partition: Partition): Seen | undefined
+  /** What keeps a feed from running, for operators; undefined: nothing that this process knows of. */
+  status(): string | undefined
+  stop(): Promise<void>
+}
+
+/** How often a source is asked how far it is. */
+const askMs = 200
+/** How often a process that doesn't run a feed asks whether it may. */
+const standbyMs = 500
+
+const appended = counter({
+  name: 'forebay_feed_records_total',
+  help: 'Records that feeds put into the journal.',
+  labels: ['feed'],
+})
+const runningGauge = gauge({ name: 'forebay_feed_running', help: '1 where this process runs it.', labels: ['feed'] })
+
+type State = { readonly feed: Feed; seen: ReadonlyMap<string, Seen>; trouble?: string | undefined }
+export type FeedsOptions = {
+  /** Each feed opens a connection of its own, straight to the primary: its lock belongs to that. */
+  readonly databaseUrl: string
+  readonly sql: Sql
+  readonly clock: DatabaseClock
+  readonly feeds: readonly Feed[]
+}
+
+export const startFeeds = (options: FeedsOptions): Feeds => {
+  const stop = new AbortController()
+  const states = options.feeds.map((feed): State => ({ feed, seen: new Map() }))
+  const running = states.map((state) => keepRunning(options, state, stop.signal))
+  return {
+    topics: new Set(options.feeds.flatMap(({ topics }) => topics)),
+    seen: (partition) => states.map(({ seen }) => seen.get(partitionName(partition))).find(Boolean),
+    status: () => states.find(({ trouble }) => trouble !== undefined)?.trouble,
+    async stop() {
+      stop.abort()
+      await Promise.all(running)
+    },
+  }
+}
+
+/** The order makes it true: the clock, then the source, then the journal's ends. */
+const askAround = async ({ sql, clock }: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
+  const { feed } = state
+  while (!stop.aborted) {
+    try {
+      await clock.refresh()
+      const at = clock.lower()
+      const complete = await feed.bound()
+      if (stop.aborted) return
+      const ends = await journalExtents(sql, complete)
+      const { basis } = feed
+      state.seen = new Map(ends.map((extent) => [partitionName(extent), { at, end: extent.end, basis }]))
+    } catch (error) {
+      log.debug('source.silent', { feed: feed.name, error })
+    }
+    await sleep(askMs, undefined, { signal: stop }).catch(() => {})
+  }
+}
+
+const keepRunning = async (options: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
+  const { feed } = state
+  for (let failures = 0; !stop.aborted; ) {
+    const sql = connect(options.databaseUrl, { max: 1, name: `feed ${feed.name}` })
+    let pauseMs = standbyMs
+    try {
+      if (await runOnce(options, sql, state, stop)) failures = 0
+    } catch (error) {
+      if (!stop.aborted) {
+        failures += 1
+        pauseMs = Math.min(100 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2)
+        await failed(sql, state, error)
+      }
+    } finally {
+      state.seen = new Map()
+      runningGauge.set({ feed: feed.name }, 0)
+      await sql.end({ timeout: 1 }).catch(() => {})
+    }
+    await sleep(pauseMs, undefined, { signal: stop }).catch(() => {})
+  }
+}
+
+const failed = async (sql: Sql, state: State, error: unknown): Promise<void> => {
+  const { feed } = state
+  const reason = error instanceof Error ? error.message : String(error)
+  state.trouble = `feed ${feed.name}: ${reason}`
+  if (!(error instanceof Stuck)) return log.warn('feed.failed', { feed: feed.name, error })
+  log.error('feed.stuck', { feed: feed.name, reason })
+  await sql`update forebay.cursors set state = 'STUCK', reason = ${reason} where feed = ${feed.name}`.catch(() => {})
+}
+
+/** False where another process runs it, or an operator has to act first. */
+const runOnce = async (options: FeedsOptions, sql: Sql, state: State, stop: AbortSignal): Promise<boolean> => {
+  const { feed } = state
+  const [lock] = await sql<{ mine: boolean }[]>`
+    select pg_try_advisory_lock(${locks.feed}, hashtext(${feed.name})) as mine`
+  if (!lock!.mine) {
+    state.trouble = undefined
+    return false
+  }
+  await createTopics(sql, feed.topics)
+  await sql`insert into forebay.cursors (feed) values (${feed.name}) on conflict do nothing`
+  const [row] = await sql<{ version: string; cursor: unknown; state: string; reason: string | null }[]>`
+    select version, cursor, state, reason from forebay.cursors where feed = ${feed.name}`
+  if (row!.state === 'STUCK') {
+    state.trouble = `feed ${feed.name}: ${row!.reason}`
+    await sql`
+      update forebay.positions set state = 'STUCK', reason = ${row!.reason}
+      where topic = any (${[...feed.topics]}) and state = 'RUNNING'`
+    return false
+  }
+  state.trouble = undefined
+  runningGauge.set({ feed: feed.name }, 1)
+  log.info('feed.running', { feed: feed.name })
+  const over = new AbortController()
+  // Not waited for: a source that hangs would hold up the next try.
+  void askAround(options, state, AbortSignal.any([stop, over.signal]))
+  try {
+    await feed.run(journalOf(sql, feed, row!, stop))
+  } finally {
+    over.abort()
+  }
+  return true
+}
+
+const journalOf = (
+  sql: Sql,
+  feed: Feed,
+  from: { readonly version: string; readonly cursor: unknown },
+  stop: AbortSignal,
+): FeedJournal => {
+  let version = from.version
+  return {
+    cursor: from.cursor,
+    stop,
+    async append(records, cursor, also) {
+      const moved = await sql.begin(async (tx) => {
+        // The fence, and first: whoever was overtaken waits here for nothing and writes nothing.
+        const [row] = await tx<{ version: string }[]>`
+          update forebay.cursors set cursor = ${JSON.stringify(cursor)}::text::jsonb, version = version + 1, moved_at = now()
+          where feed = ${feed.name} and version = ${version} and state = 'RUNNING' returning version`
+        if (row === undefined) throw new Error('another process or an operator has moved the cursor')
+        for (const [topic, of] of byTopic(records)) await append(tx, topic, of)
+        await also?.(tx)
+        return row.version
+      })
+      version = moved
+      appended.inc({ feed: feed.name }, records.length)
+    },
+  }
+}
+
+/** In one order for all who append, so that none waits for another in a circle. */
+const byTopic = (records: readonly FeedRecord[]): readonly (readonly [string, readonly FeedRecord[]])[] =>
+  [...Map.groupBy(records, ({ topic }) => topic)].sort(([a], [b]) => (a < b ? -1 : 1))
