@@ -60,6 +60,16 @@ export const compositeSource = (parts: readonly Part[]): LogSource => {
       if (failed.length === parts.length) throw failed[0]?.error
       return answers.flatMap((answer) => ('extents' in answer ? answer.extents : []))
     },
+    async offsetsAt(topic, at) {
+      const part = parts.find(({ topics }) => topics.has(topic))
+      return part === undefined ? [] : part.source.offsetsAt(topic, at)
+    },
+    async *reread(ranges, signal) {
+      for (const { topics, source } of parts) {
+        const own = ranges.filter(({ topic }) => topics.has(topic))
+        if (own.length > 0) yield* source.reread(own, signal)
+      }
+    },
     status: () => parts.map(({ source }) => source.status()).find((trouble) => trouble !== undefined),
     async stop() {
       await Promise.all(parts.map(({ source }) => source.stop()))
