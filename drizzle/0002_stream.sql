@@ -91,6 +91,17 @@ CREATE TABLE "forebay"."replays" (
   CONSTRAINT "replays_pkey" PRIMARY KEY("id")
 );
 
+CREATE TABLE "forebay"."schemas" (
+  "registry" text NOT NULL,
+  "id" text NOT NULL,
+  "topics" text[] NOT NULL,
+  "type" text NOT NULL,
+  "schema" text NOT NULL,
+  "refs" jsonb NOT NULL,
+  "fetched_at" timestamptz DEFAULT now() NOT NULL,
+  CONSTRAINT "schemas_pkey" PRIMARY KEY("registry","id")
+);
+
 ALTER TABLE "forebay"."journal_ends" ADD COLUMN "start_offset" bigint DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."positions" ADD COLUMN "paused_by" text;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;

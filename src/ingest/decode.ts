@@ -32,7 +32,8 @@ type Topic = {
 export const createDecoder = (model: Model, schemas: Schemas = noSchemas): Decoder => {
   const byTopic = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
   const topics = new Map<string, Topic>()
-  for (const [topic, entities] of byTopic) {
+  for (const [topic, declared] of byTopic) {
+    const entities = declared.map(asWritten)
     const readers = entities.map((entity) => ({
       entity: entity.name,
       read: readerOf(entity, model, entities),
@@ -72,7 +73,7 @@ const documentsOf = (format: Format, schemas: Schemas): Pick<Topic, 'value' | 'k
     key(record, key) {
       const document = readRegistered(record, 'key', schemas)
       if (document === undefined) return parseKey(key, keys)
-      return document.exact ? document : exactly(document)
+      return exactly(document)
     },
   }
 }
@@ -138,21 +139,20 @@ const reasonOf = (error: unknown): string => {
   return error instanceof RangeError ? 'is nested too deep' : 'could not be decoded'
 }
 
+/** With the names that its format can hold. */
+const asWritten = (entity: Entity): Entity =>
+  entity.source.format === 'DEBEZIUM_AVRO' || entity.source.format === 'AVRO' ? avroNames(entity) : entity
+
 const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[]): ReadRecord => {
+  const shape = compileShape(entity, model.enums, siblings)
   switch (entity.source.format) {
     case 'DEBEZIUM':
-      return debeziumReader(entity, model.enums, compileShape(entity, model.enums, siblings))
-    case 'DEBEZIUM_AVRO': {
-      const named = avroNames(entity)
-      return debeziumReader(named, model.enums, compileShape(named, model.enums, siblings.map(avroNames)))
-    }
-    case 'AVRO': {
-      const named = avroNames(entity)
-      return eventReader(named, model.enums, compileShape(named, model.enums, siblings.map(avroNames)))
-    }
+    case 'DEBEZIUM_AVRO':
+      return debeziumReader(entity, model.enums, shape)
+    case 'AVRO':
     case 'JSON':
     case 'JSON_SCHEMA':
     case 'CLOUDEVENTS':
-      return eventReader(entity, model.enums, compileShape(entity, model.enums, siblings))
+      return eventReader(entity, model.enums, shape)
   }
 }

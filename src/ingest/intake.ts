@@ -5,12 +5,14 @@ import type { Config } from '../platform/config.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
 import { type Applied, createApplier } from './apply/apply.ts'
-import { createDecoder } from './decode.ts'
+import { createDecoder, type Decoder } from './decode.ts'
 import { feedsOf } from './feed/feeds-of.ts'
 import { observedSource } from './feed/observed.ts'
 import { type Feeds, startFeeds } from './feed/run.ts'
 import type { Catalog } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
+import { openSchemas } from './registry/open.ts'
+import type { SchemaStore } from './registry/schemas.ts'
 import { plans } from './session-settings.ts'
 import { compositeSource } from './source/composite.ts'
 import { journalSource } from './source/journal.ts'
@@ -33,6 +35,8 @@ export type IntakeOptions = {
 export type Intake = {
   readonly source: LogSource
   readonly pump: Pump
+  readonly decoder: Decoder
+  readonly schemas: SchemaStore
   /** Begins to read; what came before it (an observer, a maintainer) sees all of it. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -48,7 +52,8 @@ export const openIntake = ({
   applied,
   failed,
 }: IntakeOptions): Intake => {
-  const decoder = createDecoder(model)
+  const schemas = openSchemas(sql, config.schemaRegistry)
+  const decoder = createDecoder(model, schemas)
   const feeds = startFeeds({
     databaseUrl: config.databaseUrl,
     sql,
@@ -61,6 +66,7 @@ export const openIntake = ({
     sql,
     source,
     decoder,
+    schemas,
     applier: createApplier(writer, model, catalog),
     applied,
     failed: (reason) => failed(new Error(reason)),
@@ -68,11 +74,17 @@ export const openIntake = ({
   return {
     source,
     pump,
-    start: () => source.start(pump.sink),
+    decoder,
+    schemas,
+    async start() {
+      await schemas.load(decoder.topics)
+      await source.start(pump.sink)
+    },
     async stop() {
       await feeds.stop()
       await source.stop()
       await pump.stop()
+      schemas.close()
       await writer.end({ timeout: 1 })
     },
   }

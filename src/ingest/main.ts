@@ -6,7 +6,6 @@ import type { Readiness } from '../platform/health.ts'
 import type { Route } from '../platform/http.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
 import { connectRedis } from '../platform/redis.ts'
-import { createDecoder } from './decode.ts'
 import { registerViews, unknownViews } from './generations.ts'
 import { openIntake } from './intake.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
@@ -69,7 +68,8 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     sql: again,
     model,
     catalog,
-    decoder: createDecoder(model),
+    decoder: intake.decoder,
+    schemas: intake.schemas,
     source,
     applied: () => maintainer.wake(),
   })

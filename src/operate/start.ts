@@ -4,6 +4,7 @@ import { configuredAuthenticator } from '../gateway/access/auth.ts'
 import { startGateway } from '../gateway/main.ts'
 import { missingConnections } from '../ingest/feed/feeds-of.ts'
 import { startIngest } from '../ingest/main.ts'
+import { missingRegistry } from '../ingest/registry/open.ts'
 import { formatFault, loadSchema } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
 import { type Config, ConfigError } from '../platform/config.ts'
@@ -41,7 +42,9 @@ export const startForebay = async (
   { halves = both, migrate = true }: { readonly halves?: Halves; readonly migrate?: boolean } = {},
 ): Promise<Running> => {
   const model = await readModel(given.schema)
-  const missing = halves.ingest ? missingConnections(model, given.connections ?? {}) : []
+  const missing = halves.ingest
+    ? [...missingConnections(model, given.connections ?? {}), ...missingRegistry(model, given.schemaRegistry)]
+    : []
   if (missing.length > 0) throw new ConfigError(missing)
   const databaseUrl = given.databaseUrl ?? (await embed(given, { resources, fail }))
   const config = { ...given, databaseUrl }
@@ -140,6 +143,9 @@ export const banner = ({ config, model, embedded, port }: Running, halves: Halve
   const parts = [
     ['Postgres', embedded ? `embedded, in ${config.dataDir}` : placeOf(config.databaseUrl ?? '')],
     ['Log', config.kafkaBrokers ? `Kafka at ${config.kafkaBrokers.join(', ')}` : 'the built-in journal'],
+    ...(config.schemaRegistry?.urls.length
+      ? [['Schemas', `registry at ${config.schemaRegistry.urls.map((url) => new URL(url).host).join(', ')}`]]
+      : []),
     ['Cache', config.redisUrl ? `Redis at ${placeOf(config.redisUrl)}` : 'in process'],
     [
       'Tokens',

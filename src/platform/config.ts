@@ -1,6 +1,7 @@
 /** The environment, read and judged once: what runs, where, with which parts. */
 import { type KafkaSecurity, readKafkaSecurity } from './kafka.ts'
 import { present } from './present.ts'
+import { readSchemaRegistry, type SchemaRegistry } from './schema-registry.ts'
 
 export type Config = {
   /** Folder of the declaration (FOREBAY_SCHEMA). */
@@ -14,7 +15,7 @@ export type Config = {
   /** `host:port`; absent: the journal. */
   readonly kafkaBrokers?: readonly string[]
   readonly kafkaSecurity?: KafkaSecurity
-  readonly schemaRegistryUrl?: string
+  readonly schemaRegistry?: SchemaRegistry
   readonly redisUrl?: string
   /** Postgres URLs of sources that are read as tables, by lower-case name: FOREBAY_CONNECTION_CRM is `crm`. */
   readonly connections?: Readonly<Record<string, string>>
@@ -69,7 +70,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     databaseReadUrl: postgres('DATABASE_READ_URL'),
     kafkaBrokers: brokers(text('KAFKA_BROKERS'), faults),
     kafkaSecurity: readKafkaSecurity(text, faults),
-    schemaRegistryUrl: web('SCHEMA_REGISTRY_URL', ''),
+    schemaRegistry: readSchemaRegistry(text, faults),
     redisUrl: url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'),
     jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),
     jwtIssuer: text('JWT_ISSUER'),

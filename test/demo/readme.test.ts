@@ -17,15 +17,20 @@ test("the README's first query is the one that the demo prints", () => {
 })
 
 test('every variable that the README names is read, and every one that is read is named', async () => {
-  const sources = ['config.ts', 'log.ts'].map((name) => readFile(`src/platform/${name}`, 'utf8'))
+  const sources = ['config.ts', 'kafka.ts', 'schema-registry.ts', 'log.ts'].map((name) =>
+    readFile(`src/platform/${name}`, 'utf8'),
+  )
   const text = (await Promise.all([...sources, readFile('src/operate/migrate/folder.ts', 'utf8')])).join('\n')
   const read = new Set(
-    [...text.matchAll(/(?:text|postgres|web|url)\('([A-Z_]+)'|env\.([A-Z_]+)/g)].map(([, a, b]) => a ?? b ?? ''),
+    [...text.matchAll(/(?:text|postgres|web|url)\('([A-Z_]+)'|env\.([A-Z_]+)|'(KAFKA_[A-Z_]+)'/g)].map(
+      ([, ...names]) => names.find((name) => name !== undefined) ?? '',
+    ),
   )
   const variables = /## Environment(.*?)^## /ms.exec(readme)?.[1] ?? ''
   const table = new Set([...variables.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g)].map(([, name = '']) => name))
-  // Declared for later (a replica to read from, a schema registry), or the test runner's own.
-  const later = new Set(['DATABASE_READ_URL', 'SCHEMA_REGISTRY_URL', 'VITEST'])
+  table.delete('PLAIN') // a value
+  // Declared for later (a replica to read from), or the test runner's own.
+  const later = new Set(['DATABASE_READ_URL', 'VITEST'])
   expect([...read].filter((name) => !table.has(name) && !later.has(name))).toEqual([])
   expect([...table].filter((name) => !read.has(name))).toEqual([])
 })

@@ -18,6 +18,7 @@ export const memorySource = (partitions: readonly Partition[], batch = 1_000): M
   const next = new Map<string, Position>()
   const rewound: Position[] = []
   let stopped = false
+  const ended = Promise.withResolvers<void>()
   let running: Promise<unknown> = Promise.resolve()
 
   const read = async (sink: Sink, { topic, partition }: Partition): Promise<void> => {
@@ -30,7 +31,8 @@ export const memorySource = (partitions: readonly Partition[], batch = 1_000): M
         continue
       }
       const to = records.at(-1)!.offset + 1n
-      await sink.deliver({ topic, partition, from: at.offset, to, records }).catch(() => sleep(5))
+      const delivered = sink.deliver({ topic, partition, from: at.offset, to, records }).catch(() => sleep(5))
+      await Promise.race([delivered, ended.promise])
       if (next.get(name) === at) next.set(name, { topic, partition, offset: to })
     }
   }
@@ -52,6 +54,7 @@ export const memorySource = (partitions: readonly Partition[], batch = 1_000): M
     },
     async stop() {
       stopped = true
+      ended.resolve()
       await running
     },
   }

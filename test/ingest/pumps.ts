@@ -6,6 +6,8 @@ import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { type Catalog, registerViews } from '../../src/ingest/generations.ts'
 import { type Pump, startPump } from '../../src/ingest/pump/pump.ts'
+import { noRegistry } from '../../src/ingest/registry/open.ts'
+import type { SchemaStore } from '../../src/ingest/registry/schemas.ts'
 import type { Model } from '../../src/model/model.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
@@ -72,7 +74,7 @@ export const order = (
 export const incompressible = (): string => randomBytes(8_000).toString('base64')
 
 export const CUSTOMERS = { topic: 'customers', partition: 0 }
-const ORDERS = { topic: 'orders', partition: 0 }
+export const ORDERS = { topic: 'orders', partition: 0 }
 export const bothTopics = [CUSTOMERS, ORDERS]
 
 export let database: Database
@@ -82,15 +84,16 @@ let catalog: Catalog
 const closing: (() => Promise<unknown>)[] = []
 
 /** Gives the test file a database of its own, empty before each test, and stops after each what the test started. */
-export const setUpPumps = (): void => {
+/** `text`: another declaration of the same entities. */
+export const setUpPumps = (text = SHOP): void => {
   beforeAll(async () => {
     database = await freshDatabase()
     sql = database.sql
-    model = await loadModel(SHOP)
+    model = await loadModel(text)
     await installModel(sql, model)
   })
   beforeEach(async () => {
-    await sql`truncate shop.customer, shop.order, forebay.positions, forebay.quarantine, forebay.degraded, forebay.dirty`
+    await sql`truncate shop.customer, shop.order, forebay.positions, forebay.quarantine, forebay.degraded, forebay.dirty, forebay.schemas`
     catalog = await registerViews(sql, model)
   })
   afterEach(async () => {
@@ -101,14 +104,19 @@ export const setUpPumps = (): void => {
 
 type Running = { readonly pump: Pump; readonly applied: readonly Applied[]; readonly failures: readonly string[] }
 /** `lanes`: 1 for what must be one batch, see `holdApplier`. */
-export const startPumpOn = (source: Pick<MemorySource, 'rewind'>, lanes?: number): Running => {
+export const startPumpOn = (
+  source: Pick<MemorySource, 'rewind'>,
+  lanes?: number,
+  schemas: Store = noRegistry,
+): Running => {
   const applied: Applied[] = []
   const failures: string[] = []
   const writer = connect(database.url, { max: 2, name: 'apply' })
   const pump = startPump({
     sql,
     source,
-    decoder: createDecoder(model),
+    decoder: createDecoder(model, schemas),
+    schemas,
     applier: createApplier(writer, model, catalog),
     applied: (result) => applied.push(result),
     failed: (reason) => failures.push(reason),
@@ -120,8 +128,9 @@ export const startPumpOn = (source: Pick<MemorySource, 'rewind'>, lanes?: number
   )
   return { pump, applied, failures }
 }
-export const run = async (source: MemorySource, lanes?: number): Promise<Running> => {
-  const running = startPumpOn(source, lanes)
+type Store = Pick<SchemaStore, 'get' | 'fetch'>
+export const run = async (source: MemorySource, lanes?: number, schemas?: Store): Promise<Running> => {
+  const running = startPumpOn(source, lanes, schemas)
   closing.push(() => source.stop())
   await source.start(running.pump.sink)
   return running

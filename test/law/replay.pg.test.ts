@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
+import { noRegistry } from '../../src/ingest/registry/open.ts'
 import { fromText } from '../../src/ingest/replay/from.ts'
 import { rangesLeft } from '../../src/ingest/replay/job.ts'
 import { runJob } from '../../src/ingest/replay/run.ts'
@@ -82,7 +83,7 @@ test('law 2 redelivery by replay: any stretch of the log, read once more, change
             if (lanes.length === 0) continue
             const id = await requestReplay(sql, entity.name, topic, since)
             const job = { id, entity: entity.name, topic, since }
-            const options = { sql: one, model, catalog, decoder, source: logSource(log, draw) }
+            const options = { sql: one, model, catalog, decoder, schemas: noRegistry, source: logSource(log, draw) }
             const signal = new AbortController().signal
             const pace = () => ({ turn: async () => {}, duty: () => 1 })
             expect(await runJob(job, { ...options, applied: () => {}, signal }, pace)).toBe('ended')

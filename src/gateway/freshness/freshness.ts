@@ -65,8 +65,10 @@ export type ViewFreshness = {
 
 const milliseconds = (sql: string): string => `floor(extract(epoch from ${sql}) * 1000)::bigint`
 const array = (item: string, from: string): string => `(select coalesce(json_agg(${item}), '[]') from (${from}) x)`
+/** Where its reader waits at a record that it can't read yet, a partition is paused, though it may be read. */
+const stateSql = `case when state = 'RUNNING' and reason is not null then 'PAUSED' else state end`
 const snapshotSql = `select json_build_object(
-  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, state, reason from forebay.positions order by topic, partition`)},
+  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${stateSql} as state, reason from forebay.positions order by topic, partition`)},
   'pending', ${array('x', `select generation, ${milliseconds('min(origin)')} as origin, count(*) filter (where origin is null) as unknown, count(*) as entries from forebay.dirty group by generation`)},
   'parked', ${array('x', `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest from forebay.quarantine where state = 'PARKED' group by topic, entity`)},
   'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')})::text as snapshot`

@@ -48,6 +48,7 @@ export const parseDocument = (bytes: Buffer, schemas: SchemaCache): Document => 
 
 /** The same document, every number exact. */
 export const exactly = (document: Document): Document => {
+  if (document.exact) return document
   const value = parse(document.text, keepNumbers)
   return { ...document, payload: document.wrapped ? (value as JsonObject).payload : value, exact: true }
 }

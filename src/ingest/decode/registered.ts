@@ -13,8 +13,8 @@ export type KnownSchema =
   | { readonly kind: 'AVRO'; readonly reader: AvroReader }
   | { readonly kind: 'JSON'; readonly schema: ConnectSchema }
   | { readonly kind: 'bad'; readonly reason: string }
-/** The schemas at hand. */
-export type Schemas = { get(ref: SchemaRef): KnownSchema | undefined }
+/** The schemas at hand, by what the records of a topic name them by. */
+export type Schemas = { get(ref: SchemaRef, topic: string): KnownSchema | undefined }
 export const noSchemas: Schemas = { get: () => undefined }
 
 export class NeedsSchema extends Error {
@@ -30,7 +30,7 @@ export const readRegistered = (record: LogRecord, part: 'key' | 'value', schemas
   const framed = framedIn(record, part)
   if (framed === undefined) return undefined
   const { ref, data } = framed
-  const known = schemas.get(ref)
+  const known = schemas.get(ref, record.topic)
   if (known === undefined) throw new NeedsSchema(ref)
   switch (known.kind) {
     case 'AVRO': {

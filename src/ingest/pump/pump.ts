@@ -12,9 +12,12 @@ import type { Applied, Applier } from '../apply/apply.ts'
 import { type Item, itemOf, type Stretch } from '../apply/stretch.ts'
 import type { LogRecord } from '../change.ts'
 import type { Decoder } from '../decode.ts'
-import { type Claimed, claimPositions, markStuck, runningPositions } from '../source/positions.ts'
+import type { SchemaStore } from '../registry/schemas.ts'
+import { type Claimed, claimPositions, endHold, markStuck, runningPositions } from '../source/positions.ts'
 import { type LogSource, type Partition, partitionName, type Sink } from '../source.ts'
 import { wholeApplier } from './apply-whole.ts'
+import { type Block, blockOf, readWhileOpen } from './block.ts'
+import { createHolds } from './hold.ts'
 import { type Lane, startLane, type Turned } from './lane.ts'
 
 /** Transactions in flight at once: as many as the applier has connections. */
@@ -45,6 +48,8 @@ export const startPump = (options: {
   readonly sql: Sql
   readonly source: Pick<LogSource, 'rewind'>
   readonly decoder: Decoder
+  /** Where schemas that a record needs are fetched from. */
+  readonly schemas: Pick<SchemaStore, 'fetch'>
   readonly applier: Applier
   readonly applied: (result: Applied) => void
   readonly failed: (reason: string) => void
@@ -57,6 +62,7 @@ export const startPump = (options: {
   /** Replaced when a partition is rewound or assigned anew: what was delivered before is of no use after it. */
   const turns = new Map<string, object>()
   const laneOf = new Map<string, Lane>()
+  const holds = createHolds(sql)
   let stopped = false
 
   const turn = (name: string): object => {
@@ -72,6 +78,7 @@ export const startPump = (options: {
   const fail = (reason: string): void => {
     if (stopped) return
     stopped = true
+    holds.letGo()
     for (const one of all) void one.stop()
     options.failed(reason)
   }
@@ -79,6 +86,7 @@ export const startPump = (options: {
   const clear = (partitions: readonly Partition[]): void => {
     const names = new Set(partitions.map(partitionName))
     for (const name of names) turns.delete(name)
+    holds.letGo(partitions)
     for (const one of all) one.clear(names)
   }
   const remember = (positions: readonly Claimed[]): readonly Claimed[] => {
@@ -93,32 +101,57 @@ export const startPump = (options: {
     options.source.rewind(running)
   }
 
-  const decode = (record: LogRecord): Item => {
+  const decode = (record: LogRecord): Item | { readonly block: Block } => {
     const decoded = decoder.decode(record, epochs.get(partitionName(record)) ?? 0)
+    const block = blockOf(decoded)
+    if (block) return { block }
     for (const result of decoded) if (result.kind === 'skipped') skippedTotal.inc({ reason: result.reason })
     return itemOf(record, decoded)
+  }
+
+  /** Settles when reading may go on; false when the partition is no longer to be read from here. */
+  const opened = async (partition: Partition, block: Block): Promise<boolean> => {
+    switch (block.kind) {
+      case 'schema':
+        return holds.until(partition, () => options.schemas.fetch(partition.topic, block.ref))
+      case 'stopped':
+        await holds.stay(partition, block.reason)
+        return false
+    }
   }
 
   const sink: Sink = {
     async assigned(extents) {
       turns.clear()
+      holds.letGo()
       for (const one of all) one.clear()
       await Promise.all(all.map((one) => one.idle()))
       halted.clear()
-      return remember(await claimPositions(sql, extents))
+      const claimed = await claimPositions(sql, extents)
+      await endHold(sql, claimed)
+      return remember(claimed)
     },
-    async deliver({ topic, partition, from, to, records }) {
+    async deliver({ topic, partition, to, ...batch }) {
       if (stopped) throw new Error('the pump has stopped')
       const name = partitionName({ topic, partition })
       // A source is not told of what only the applier found. Whatever it reads on is dropped until the partition may be read again.
       if (halted.has(name)) return rewind([{ topic, partition }])
       const mine = turn(name)
-      await lane(name).room()
-      // Rewound or reassigned meanwhile: the source knows, and reads it again from elsewhere.
-      if (turns.get(name) !== mine) return
-      const stretch: Stretch = { topic, partition, from, to, items: records.map(decode) }
-      const bytes = records.reduce((total, { value }) => total + (value?.length ?? 0), 0)
-      lane(name).push({ stretch, turn: mine, bytes })
+      let { from, records } = batch
+      for (;;) {
+        await lane(name).room()
+        // Rewound or reassigned meanwhile: the source knows, and reads it again from elsewhere.
+        if (turns.get(name) !== mine) return
+        const { items, block } = readWhileOpen(records, decode)
+        records = records.slice(items.length)
+        const next = block ? records[0]!.offset : to
+        const stretch: Stretch = { topic, partition, from, to: next, items }
+        const bytes = items.reduce((total, { record: { value } }) => total + (value?.length ?? 0), 0)
+        if (!block || items.length > 0) lane(name).push({ stretch, turn: mine, bytes })
+        if (!block) break
+        from = items.length > 0 ? next : from
+        if (!(await opened({ topic, partition }, block))) return
+      }
       await lane(name).room()
     },
     async stuck(partition, reason) {
@@ -157,6 +190,7 @@ export const startPump = (options: {
     trouble: () => (breaker.state() === 'CLOSED' ? undefined : 'Postgres takes no changes now; they are tried again'),
     async stop() {
       stopped = true
+      holds.letGo()
       await Promise.all(all.map((one) => one.stop()))
     },
   }

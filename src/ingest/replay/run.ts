@@ -14,6 +14,8 @@ import { type Item, itemOf, type Stretch } from '../apply/stretch.ts'
 import type { BadRecord } from '../change.ts'
 import type { Decoder } from '../decode.ts'
 import type { Catalog } from '../generations.ts'
+import { decodeReady } from '../pump/block.ts'
+import type { SchemaStore } from '../registry/schemas.ts'
 import { type Batch, type LogSource, partitionName } from '../source.ts'
 import { replayApplier } from './apply.ts'
 import { type EpochOf, readEpochs } from './epochs.ts'
@@ -27,6 +29,7 @@ export type RunOptions = {
   readonly model: Model
   readonly catalog: Catalog
   readonly decoder: Decoder
+  readonly schemas: Pick<SchemaStore, 'fetch'>
   readonly source: Pick<LogSource, 'extents' | 'offsetsAt' | 'reread'>
   readonly applied: (result: Applied) => void
   /** Ends it between two batches. */
@@ -78,7 +81,7 @@ function* slices(batch: Batch): Generator<Batch> {
 }
 
 const storing = (job: Job, options: RunOptions, epochOf: EpochOf, tally: Tally) => {
-  const { sql, model, catalog, decoder } = options
+  const { sql, model, catalog, decoder, schemas } = options
   const passedOver = (bad: readonly BadRecord[]): void => {
     tally.add({ unreadable: bad.length })
     for (const { record, reason } of bad.slice(0, 1))
@@ -87,9 +90,12 @@ const storing = (job: Job, options: RunOptions, epochOf: EpochOf, tally: Tally) 
   const applier = replayApplier({ sql, model, catalog, id: job.id, passedOver })
   return async ({ topic, partition, from, to, records }: Batch): Promise<ApplyResult | undefined> => {
     const { settled, held } = await quarantined(sql, job.entity, { topic, partition, from, to })
-    const items = records
-      .filter(({ offset }) => !settled.has(offset))
-      .map((record) => only(job.entity, itemOf(record, decoder.decode(record, epochOf(partition, record.offset)))))
+    const items: Item[] = []
+    for (const record of records) {
+      if (settled.has(record.offset)) continue
+      const decoded = await decodeReady(decoder, schemas, record, epochOf(partition, record.offset))
+      items.push(only(job.entity, itemOf(record, decoded)))
+    }
     const stretch: Stretch = { topic, partition, from, to, items }
     const interrupted = await persist(applier, [stretch], (result) => {
       tally.add({ added: result.rows - result.refreshed, refreshed: result.refreshed, parked: result.parked })

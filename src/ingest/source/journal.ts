@@ -124,6 +124,8 @@ export const journalSource = ({
   batchBytes = 4 * 1024 * 1024,
 }: JournalOptions): LogSource => {
   const next = new Map<string, Position>()
+  /** Delivered and not yet taken: the others go on meanwhile. */
+  const busy = new Set<string>()
   const stopped = Promise.withResolvers<void>()
   let stopping = false
   let wake = Promise.withResolvers<void>()
@@ -152,15 +154,25 @@ export const journalSource = ({
     const name = partitionName(batch)
     const start = next.get(name)
     if (start?.offset !== batch.from) return
-    await Promise.race([sink.deliver(batch), stopped.promise])
-    // Rewound meanwhile: another object stands there, and it says where to go on.
-    if (next.get(name) === start) next.set(name, { ...start, offset: batch.to })
+    busy.add(name)
+    try {
+      await Promise.race([sink.deliver(batch), stopped.promise])
+      // Rewound meanwhile: another object stands there, and it says where to go on.
+      if (next.get(name) === start) next.set(name, { ...start, offset: batch.to })
+    } catch (error) {
+      if (!stopping) log.warn('journal.batch.refused', { partition: name, error })
+      await within(stopped.promise, 1_000)
+    } finally {
+      busy.delete(name)
+      wake.resolve()
+    }
   }
 
-  /** False when there was nothing to read. */
+  /** False when there was nothing to read, or only of partitions that are busy. */
   const round = async (sink: Sink): Promise<boolean> => {
-    const batches = await readBatches(sql, [...next.values()], batchRecords, batchBytes)
-    await Promise.all(batches.map((batch) => pass(batch, sink)))
+    const free = [...next.values()].filter((position) => !busy.has(partitionName(position)))
+    const batches = await readBatches(sql, free, batchRecords, batchBytes)
+    for (const batch of batches) void pass(batch, sink)
     return batches.length > 0
   }
 

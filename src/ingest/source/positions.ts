@@ -38,6 +38,22 @@ export const markStuck = async (sql: Sql, { topic, partition }: Partition, reaso
     where topic = ${topic} and partition = ${partition} and state <> 'STUCK'`
 }
 
+/** Why this process waits at the position, though the partition may be read. */
+export const describeHold = async (sql: Sql, { topic, partition }: Partition, reason: string): Promise<void> => {
+  await sql`
+    update forebay.positions set reason = ${reason}
+    where topic = ${topic} and partition = ${partition} and state = 'RUNNING'`
+}
+
+/** Nobody waits there any more: another process, or a former life of this one, did. */
+export const endHold = async (sql: Sql, partitions: readonly Partition[]): Promise<void> => {
+  const { topics, partitions: numbers } = columnsOf(partitions)
+  await sql`
+    update forebay.positions p set reason = null
+    from unnest(${topics}::text[], ${numbers}::int[]) as asked (topic, partition)
+    where p.topic = asked.topic and p.partition = asked.partition and p.state = 'RUNNING' and p.reason is not null`
+}
+
 /** C21: why a position can't be read from; undefined where it can. Never answered by reading from somewhere else. */
 export const outsideLog = (next: bigint, extent: Extent): string | undefined => {
   const { start, end } = extent

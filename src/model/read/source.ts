@@ -31,8 +31,6 @@ export const namingOf = (own: SourceWords, domain: SourceWords): ((name: string)
   }
 }
 
-const runningFormats: readonly Format[] = ['DEBEZIUM', 'JSON', 'CLOUDEVENTS']
-
 export const readSource = (
   scope: Scope,
   entity: string,
@@ -44,13 +42,6 @@ export const readSource = (
   const find = (name: string) => fieldOf(own.literal, name) ?? fieldOf(domain.literal, name)
   const text = (name: string) => textOf(own.value[name] ?? domain.value[name])
   const format = (text('format') ?? 'DEBEZIUM') as Format
-  const formatNode = find('format')
-  if (formatNode !== undefined && !runningFormats.includes(format))
-    scope.report(
-      formatNode,
-      `format ${format} is not running yet`,
-      `Use ${format === 'DEBEZIUM_AVRO' ? 'DEBEZIUM with the JSON converter' : 'JSON'}.`,
-    )
   const from = readOrigin(scope, entity, { own: (name) => fieldOf(own.literal, name), find, text }, at)
   if (from === undefined) return undefined
   const zone = text('zone') ?? 'UTC'
@@ -63,7 +54,7 @@ export const readSource = (
     scope.report(
       find('typeAt')!,
       `typeAt stands with format ${format}, whose records have no event type`,
-      'Use format JSON or CLOUDEVENTS, or leave typeAt and events out.',
+      'Use format JSON, JSON_SCHEMA, AVRO or CLOUDEVENTS, or leave typeAt and events out.',
     )
   if (typeAt !== undefined && eventsNode === undefined)
     scope.report(

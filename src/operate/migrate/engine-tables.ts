@@ -217,6 +217,19 @@ export const engineTables: readonly Table[] = [
     ],
     ['id'],
   ),
+  table(
+    'schemas',
+    [
+      required('registry', 'text'),
+      required('id', 'text'),
+      required('topics', 'text[]'),
+      required('type', 'text'),
+      required('schema', 'text'),
+      required('refs', 'jsonb'),
+      required('fetched_at', 'timestamptz', 'now()'),
+    ],
+    ['registry', 'id'],
+  ),
 ]
 
 /**

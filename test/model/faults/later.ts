@@ -39,11 +39,6 @@ export const laterFaults: readonly FaultCase[] = [
     sdl: 'type Thing @entity(domain: "shop", key: "id", source: { topic: "t" }) { id: ID! x: String @pii(kind: EMAIL, class: ‸RESTRICTED) }',
     says: 'class RESTRICTED of Thing.x is not running yet',
   },
-  ...['DEBEZIUM_AVRO', 'AVRO', 'JSON_SCHEMA'].map((format) => ({
-    rule: `format ${format} is refused by name`,
-    sdl: sourced(`{ topic: "t", format: ‸${format} }`),
-    says: `format ${format} is not running yet`,
-  })),
   ...['FIELD_CLOCK', 'OWNER'].map((conflict) => ({
     rule: `conflict ${conflict} is refused by name`,
     sdl: sourced('{ topic: "t" }', `, conflict: ‸${conflict}`),
