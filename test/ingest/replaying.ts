@@ -1,6 +1,13 @@
 /** A shop on the journal with all of ingest at work, and replays asked for as the command line does. */
+import { expect } from 'vitest'
+import { createApplier } from '../../src/ingest/apply/apply.ts'
+import { itemOf } from '../../src/ingest/apply/stretch.ts'
+import { createDecoder } from '../../src/ingest/decode.ts'
+import { registerViews } from '../../src/ingest/generations.ts'
 import { startIngest } from '../../src/ingest/main.ts'
-import { append, createTopics } from '../../src/ingest/source/journal.ts'
+import { runJob } from '../../src/ingest/replay/run.ts'
+import { append, createTopics, journalSource } from '../../src/ingest/source/journal.ts'
+import { claimPositions } from '../../src/ingest/source/positions.ts'
 import type { Model } from '../../src/model/model.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { type Replay, readReplays, requestReplay } from '../../src/operate/replay/jobs.ts'
@@ -95,3 +102,47 @@ export const openShop = async (partitions = 2) => {
   }
 }
 export type Shop = Awaited<ReturnType<typeof openShop>>
+
+/** Nothing at work by itself: live and replay each go when told, and a replay can be stopped before each of its batches. */
+export const openStill = async (text = withRegion) => {
+  const shop = await openShop(1)
+  const { sql, url } = shop
+  const model = await shop.install(text)
+  const catalog = await registerViews(sql, model)
+  const decoder = createDecoder(model)
+  const source = journalSource({ sql, topics: decoder.topics })
+  const live = createApplier(sql, model, catalog)
+  const one = connect(url, { max: 1, name: 'replay' })
+  const signal = new AbortController().signal
+  await claimPositions(sql, await source.extents())
+  return {
+    ...shop,
+    model,
+    catalog,
+    source,
+    /** Applies all that the log has. */
+    async live() {
+      const [row] = await sql<{ next: string; end: string }[]>`
+        select p.next_offset as next, e.next_offset as end
+        from forebay.positions p join forebay.journal_ends e using (topic, partition)`
+      const range = { topic: 'customers', partition: 0, from: BigInt(row!.next), until: BigInt(row!.end) }
+      for await (const { records, ...batch } of source.reread([range], signal)) {
+        const items = records.map((record) => itemOf(record, decoder.decode(record, 0)))
+        expect(await live.apply([{ ...batch, items }])).toMatchObject({ kind: 'applied' })
+      }
+    },
+    /** Asks for a replay and works it; `turn` is called between reading a batch and writing it. */
+    async run(since: string, turn: () => Promise<void> = async () => {}) {
+      const id = await shop.ask(since)
+      const job = { id, entity: 'Customer', topic: 'customers', since }
+      const options = { sql: one, model, catalog, decoder, source, applied: () => {}, signal }
+      const result = await runJob(job, options, () => ({ turn, duty: () => 1 }))
+      return { result, ...(await shop.replay(id)) }
+    },
+    async close() {
+      await one.end({ timeout: 1 })
+      await shop.close()
+    },
+  }
+}
+export type Still = Awaited<ReturnType<typeof openStill>>

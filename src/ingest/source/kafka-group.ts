@@ -230,7 +230,7 @@ export const joinGroup = async (
 }
 
 /** As the patch of kafkajs answers a batch whose checksum, compression or records are broken: alone, in place of its records. */
-type Undecodable = { readonly undecodable?: { readonly firstOffset: string; readonly error: Error } }
+export type Undecodable = { readonly undecodable?: { readonly firstOffset: string; readonly error: Error } }
 
 const undecodableReason = (at: Partition, { firstOffset, error }: NonNullable<Undecodable['undecodable']>): string =>
   `${partitionName(at)} holds a batch at offset ${firstOffset} that can't be read (${error.message}): restore it from a replica, or go on after it, without its records, by: forebay replay --new-epoch ${at.topic} --partition ${at.partition} --from OFFSET`

@@ -1,12 +1,13 @@
 /**
- * Kafka read once more, beside the group that reads it live: a consumer in a group of its own, which commits nothing, so the broker
- * forgets it when it leaves. kafkajs can only fetch as a member of a group; its quirks are those that `kafka-group.ts` tells of.
+ * Kafka read once more, beside the group that reads it live: a consumer in a group of its own, which commits nothing and is deleted
+ * when it has ended. kafkajs can only fetch as a member of a group; its quirks are those that `kafka-group.ts` tells of.
  */
 import { randomUUID } from 'node:crypto'
 import type { Batch as Fetched, Kafka } from 'kafkajs'
+import { log } from '../../platform/log.ts'
 import type { LogRecord } from '../change.ts'
 import { type Batch, type Extent, Gone, type Partition, partitionName, type Range } from '../source.ts'
-import { recordOf } from './kafka-group.ts'
+import { recordOf, type Undecodable } from './kafka-group.ts'
 
 export type RereadOptions = {
   readonly client: Kafka
@@ -47,8 +48,9 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
 
   signal.addEventListener('abort', () => over.resolve(), { once: true })
 
+  const ownGroup = `${groupId}-replay-${randomUUID()}`
   const consumer = client.consumer({
-    groupId: `${groupId}-replay-${randomUUID()}`,
+    groupId: ownGroup,
     allowAutoTopicCreation: false,
     maxWaitTimeInMs: 100,
     maxBytesPerPartition: 256 * 1024,
@@ -102,6 +104,11 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
         const beat = setInterval(() => heartbeat().catch(failed.reject), beatMs)
         try {
           const began = BigInt((batch as Fetched & { readonly fetchedOffset: string }).fetchedOffset)
+          const { undecodable } = (batch.messages[0] ?? {}) as Undecodable
+          if (undecodable && began === lane.next)
+            throw new Gone(
+              `${partitionName(lane)} holds a batch at offset ${undecodable.firstOffset} that can't be read (${undecodable.error.message}): replay from behind it`,
+            )
           const records = batch.messages.map((message) => recordOf(message, lane))
           await pass(lane, began, BigInt(batch.lastOffset()) + 1n, records)
           if (began < lane.next) resolveOffset(String(lane.next - 1n))
@@ -128,6 +135,20 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
   } finally {
     over.resolve()
     await consumer.disconnect().catch(() => {})
+    await forget(client, ownGroup)
+  }
+}
+
+/** A broker forgets a group that is empty by itself too, some minutes later. */
+const forget = async (client: Kafka, group: string): Promise<void> => {
+  const admin = client.admin()
+  try {
+    await admin.connect()
+    await admin.deleteGroups([group])
+  } catch (error) {
+    log.debug('kafka.group.kept', { group, error })
+  } finally {
+    await admin.disconnect().catch(() => {})
   }
 }
 
