@@ -148,3 +148,45 @@ describe('C22 what a replay logs', () => {
     expect(await logged()).toEqual([])
   })
 })
+
+describe('records that can’t be read', () => {
+  const states = () => s.sql<{ offset: string; state: string; reason: string }[]>`
+    select "offset", state, reason from forebay.quarantine order by "offset"`
+  const broken = {
+    ...change({ id: 'c' }, 1),
+    value: Buffer.from('{"op":"u","after":{"id":"c","name":{"a":1}},"source":{"lsn":1}}'),
+  }
+  const nobody = { key: null, value: Buffer.from('{') }
+
+  test('what lies in quarantine stays there, untouched, for redrive', async () => {
+    await s.put(change({ id: 'd' }, 1, 'c'), broken)
+    await s.live()
+    const before = await states()
+    expect(before).toMatchObject([{ offset: '1', state: 'PARKED' }])
+    await forgetRegions()
+    expect(await s.run('earliest')).toMatchObject({ refreshed: 1, parked: 1, unreadable: 0 })
+    expect(await states()).toEqual(before)
+  })
+
+  test('C19 what can’t be read any more is parked where its row stands on it, and passed over where a later one is stored', async () => {
+    await s.put(change({ id: 'c' }, 1, 'c'), change({ id: 'd' }, 2, 'c'), change({ id: 'c', region: 'south' }, 3))
+    await s.live()
+    await s.sql`update forebay.journal set value = ${broken.value} where "offset" = 0`
+    await s.sql`update forebay.journal set value = ${Buffer.from(String(broken.value).replace('"c"', '"d"'))} where "offset" = 1`
+    expect(await s.run('earliest')).toMatchObject({ refreshed: 0, parked: 1, unreadable: 1 })
+    expect(await states()).toMatchObject([{ offset: '1', state: 'PARKED' }])
+    expect(await row('d')).toMatchObject({ name: 'Ann' })
+    expect(await s.run('earliest')).toMatchObject({ parked: 1, unreadable: 1 })
+    expect(await states()).toHaveLength(1)
+  })
+
+  test('one of which not even the key can be told is passed over, and its partition goes on', async () => {
+    await s.put(change({ id: 'c' }, 1, 'c'), change({ id: 'd' }, 2, 'c'))
+    await s.live()
+    await s.sql`update forebay.journal set key = null, value = ${nobody.value} where "offset" = 0`
+    await forgetRegions()
+    expect(await s.run('earliest')).toMatchObject({ result: 'ended', refreshed: 1, parked: 0, unreadable: 1 })
+    expect(await states()).toEqual([])
+    expect(await s.sql`select state from forebay.positions`).toEqual([{ state: 'RUNNING' }])
+  })
+})

@@ -1,6 +1,12 @@
 /** Replay beside live work, on the journal. */
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { prepareJob } from '../../src/ingest/replay/prepare.ts'
+import { cancelReplay } from '../../src/operate/replay/jobs.ts'
+import { startEpoch } from '../../src/operate/replay.ts'
 import { until } from '../kafka/client.ts'
+import type { IngestWork } from '../law/ingest-child.ts'
 import { change, customers, openShop, type Shop, shop, withRegion } from './replaying.ts'
 
 let s: Shop
@@ -45,4 +51,157 @@ test('rows that are missing are brought back', async () => {
   await s.sql`delete from shop.customer where id in ('c3', 'c4')`
   expect(await s.ended(await s.ask('earliest'))).toMatchObject({ state: 'DONE', added: 2, refreshed: 0 })
   await until(async () => (await s.sql`select from shop.customer`).length === 50, 'all are back')
+})
+
+test('from a time on: the records that the log took then or later', async () => {
+  await s.start(await s.install(shop()))
+  await s.put(...customers(0, 300))
+  await s.caughtUp()
+  await s.sql`update forebay.journal set at = now() - interval '2 hours' where "offset" < 100`
+  const [row] = await s.sql<{ n: number }[]>`select count(*)::int as n from forebay.journal where "offset" >= 100`
+  const hourAgo = new Date(Date.now() - 3_600_000).toISOString()
+  expect(await s.ended(await s.ask(hourAgo))).toMatchObject({ state: 'DONE', records: row!.n })
+  expect(await s.ended(await s.ask(new Date(Date.now() + 60_000).toISOString()))).toMatchObject({
+    state: 'DONE',
+    records: 0,
+  })
+})
+
+describe('a replay that is stopped', () => {
+  /** Much to fill in, so that it takes a while. */
+  const fill = async () => {
+    const before = await s.start(await s.install(shop()))
+    for (let i = 0; i < 20_000; i += 2_000) await s.put(...customers(i, i + 2_000))
+    await s.caughtUp()
+    await before.stop()
+    return s.install(withRegion)
+  }
+  const missing = async (): Promise<number> => {
+    const [row] = await s.sql<{ n: number }[]>`select count(*)::int as n from shop.customer where region is null`
+    return row!.n
+  }
+
+  test('by kill -9 goes on where it was, in the next process that comes', async () => {
+    await fill()
+    const id = await s.ask('earliest')
+    const work: IngestWork = { url: s.url, text: withRegion }
+    const start = () => {
+      const child = fork(new URL('../law/ingest-child.ts', import.meta.url), {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      })
+      child.send(work)
+      return child
+    }
+    const first = start()
+    await until(async () => (await s.replay(id)).done > 1_000, 'the replay is under way')
+    first.kill('SIGKILL')
+    await once(first, 'exit')
+    const left = await s.replay(id)
+    expect(left).toMatchObject({ state: 'RUNNING' })
+    expect(left.done).toBeLessThan(20_000)
+    expect(await missing()).toBe(20_000 - left.done)
+
+    const second = start()
+    expect(await s.ended(id)).toMatchObject({ state: 'DONE', done: 20_000, total: 20_000 })
+    expect(await missing()).toBe(0)
+    second.kill('SIGKILL')
+    await once(second, 'exit')
+  })
+
+  test('by the end of its process goes on in the other; only one works it at a time, and nothing is worked twice', async () => {
+    const model = await fill()
+    const [a, b] = [await s.start(model), await s.start(model)]
+    const id = await s.ask('earliest')
+    const workers = () => s.sql<{ pid: number }[]>`
+      select distinct pid from pg_locks where locktype = 'advisory' and classid = 74004 and objid = ${id} and granted
+        and database = (select oid from pg_database where datname = current_database())`
+    await until(async () => (await s.replay(id)).done > 1_000, 'the replay is under way')
+    const [worker, ...others] = await workers()
+    expect(others).toEqual([])
+    await a.stop()
+    await until(
+      async () => (await workers())[0] !== undefined || (await s.replay(id)).state !== 'RUNNING',
+      'somebody works it',
+    )
+    if ((await s.replay(id)).state === 'RUNNING' && (await workers())[0]?.pid === worker!.pid) {
+      // It was the other that worked it: it is that one's turn to go.
+      await s.start(model)
+      await b.stop()
+    }
+    expect(await s.ended(id)).toMatchObject({ state: 'DONE', records: 20_000, refreshed: 20_000, added: 0 })
+  })
+
+  test('by an operator stays stopped, and what it wrote stays', async () => {
+    await s.start(await fill())
+    const id = await s.ask('earliest')
+    await until(async () => (await s.replay(id)).done > 1_000, 'the replay is under way')
+    expect(await cancelReplay(s.sql, id)).toBe(true)
+    await until(async () => !(await s.replay(id)).worked, 'it is let go')
+    const { state, done } = await s.replay(id)
+    expect(state).toBe('CANCELLED')
+    expect(done).toBeLessThan(20_000)
+    expect(await missing()).toBe(20_000 - done)
+    expect(await cancelReplay(s.sql, id)).toBe(false)
+  })
+
+  test('by a new epoch says so', async () => {
+    await s.start(await fill())
+    const id = await s.ask('earliest')
+    await until(async () => (await s.replay(id)).done > 1_000, 'the replay is under way')
+    await startEpoch(s.sql, 'customers', { partition: 1 })
+    expect(await s.ended(id)).toMatchObject({
+      state: 'FAILED',
+      error: expect.stringContaining('a new epoch of customers-1'),
+    })
+  })
+})
+
+test('a record of an earlier epoch comes to the version it had then, not to that of the present one', async () => {
+  const before = await s.start(await s.install(shop()))
+  await s.put(change({ id: 'c', name: 'Old' }, 9_000), change({ id: 'd', name: 'Dan' }, 9_001))
+  await s.caughtUp()
+  await startEpoch(s.sql, 'customers', {})
+  await before.stop()
+  const again = await s.start(await s.install(shop()))
+  // The restored source is behind where it was.
+  await s.put(change({ id: 'c', name: 'New' }, 5_000))
+  await s.caughtUp()
+  await again.stop()
+  await s.start(await s.install(withRegion))
+  expect(await s.ended(await s.ask('earliest'))).toMatchObject({ state: 'DONE', records: 3, refreshed: 2, added: 0 })
+  expect(await s.sql`select id, name, region, _epoch, _version from shop.customer order by id`).toEqual([
+    { id: 'c', name: 'New', region: 'north', _epoch: 1, _version: '5000' },
+    { id: 'd', name: 'Dan', region: 'north', _epoch: 0, _version: '9001' },
+  ])
+})
+
+describe('refused, with what can be done instead', () => {
+  test.each([
+    ['customers-0-900', 'customers-0 is applied up to'],
+    ['customers-7-0', 'customers-7 has not been read: the partitions are customers-0, customers-1'],
+    ['orders-0-0', 'orders-0 has not been read'],
+  ])('%s', async (since, reason) => {
+    await s.start(await s.install(shop()))
+    await s.put(...customers(0, 10))
+    await s.caughtUp()
+    expect(await s.ended(await s.ask(since))).toMatchObject({ state: 'FAILED', error: expect.stringContaining(reason) })
+  })
+
+  test('what the log no longer has', async () => {
+    await s.install(shop())
+    await s.sql`insert into forebay.positions (topic, partition, next_offset) values ('customers', 0, 80)`
+    const at = { topic: 'customers', partition: 0 }
+    const source = {
+      extents: async () => [{ ...at, start: 50n, end: 100n }],
+      offsetsAt: async (_: string, ms: number) => [{ ...at, offset: ms < 1_000_000 ? 50n : 60n }],
+    }
+    const prepare = (since: string) =>
+      prepareJob(s.sql, source, { id: 1, entity: 'Customer', topic: 'customers', since })
+    await expect(prepare('customers-0-49')).rejects.toThrow('starts at 50: records from 49 on are gone')
+    await expect(prepare('1970-01-01T00:00:01.000Z')).rejects.toThrow('may not go back to 1970-01-01')
+    const range = { ...at, epoch: 0, until: 80n }
+    expect(await prepare('1970-01-01T00:20:00.000Z')).toEqual([{ ...range, from: 60n }])
+    expect(await prepare('earliest')).toEqual([{ ...range, from: 50n }])
+    expect(await prepare('customers-0-80')).toEqual([])
+  })
 })

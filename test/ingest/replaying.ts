@@ -5,6 +5,7 @@ import { itemOf } from '../../src/ingest/apply/stretch.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
 import { startIngest } from '../../src/ingest/main.ts'
+import { noRegistry } from '../../src/ingest/registry/open.ts'
 import { runJob } from '../../src/ingest/replay/run.ts'
 import { append, createTopics, journalSource } from '../../src/ingest/source/journal.ts'
 import { claimPositions } from '../../src/ingest/source/positions.ts'
@@ -135,7 +136,7 @@ export const openStill = async (text = withRegion) => {
     async run(since: string, turn: () => Promise<void> = async () => {}) {
       const id = await shop.ask(since)
       const job = { id, entity: 'Customer', topic: 'customers', since }
-      const options = { sql: one, model, catalog, decoder, source, applied: () => {}, signal }
+      const options = { sql: one, model, catalog, decoder, schemas: noRegistry, source, applied: () => {}, signal }
       const result = await runJob(job, options, () => ({ turn, duty: () => 1 }))
       return { result, ...(await shop.replay(id)) }
     },

@@ -81,6 +81,11 @@ export const report = async (sql: Sql, { id }: Job, progress: Progress): Promise
     where id = ${id}`
 }
 
+/** What keeps it from going on; nothing of a row. */
+export const waitsFor = async (sql: Sql, { id }: Job, why: string): Promise<void> => {
+  await sql`update forebay.replays set waiting = ${why}, rate = null where id = ${id}`
+}
+
 /** Ends it, unless it was cancelled meanwhile. */
 export const finishJob = async (sql: Sql, { id }: Job, error: string | null): Promise<void> => {
   await sql`

@@ -1,8 +1,8 @@
 /** Offers this process for replays: works those that are open and that nobody else works, one at a time. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { log } from '../../platform/log.ts'
+import { describeError, log } from '../../platform/log.ts'
 import { Gone } from '../source.ts'
-import { finishJob, type Job, lockJob, openJobs, unlockJob } from './job.ts'
+import { finishJob, type Job, lockJob, openJobs, unlockJob, waitsFor } from './job.ts'
 import { createPace } from './pace.ts'
 import { Refused } from './prepare.ts'
 import { pressureOn } from './pressure.ts'
@@ -31,7 +31,10 @@ export const startReplays = (options: Omit<RunOptions, 'signal'>): Replays => {
       log.info('replay.left', { id, result })
       return result === 'ended'
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Gone)) throw error
+      if (!(error instanceof Refused || error instanceof Gone)) {
+        await waitsFor(sql, job, String(describeError(error).message)).catch(() => {})
+        throw error
+      }
       log.error('replay.failed', { id, reason: error.message })
       await finishJob(sql, job, error.message)
       return true
