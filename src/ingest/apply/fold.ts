@@ -29,25 +29,32 @@ export const compareVersions = (a: Ordered, b: Ordered): number => {
 }
 
 /** Equal keys have equal texts: decimals are compared without trailing zeros. */
-export const keyText = (entity: Entity, { row }: Pick<Change, 'row'>): string =>
-  JSON.stringify(
-    entity.key.map((name) => {
-      const value = row[name]
-      const decimal =
-        columnSqlType(columnOf(entity, name)) === 'numeric' && typeof value === 'string' && value.includes('.')
-      return decimal ? value.replace(/\.?0+$/, '') : value
-    }),
-  )
+export const keyText = (entity: Entity, { row }: Pick<Change, 'row'>): string => keyTextOf(entity)(row)
+
+const keyTextOf = (entity: Entity): ((row: Change['row']) => string) => {
+  const columns = entity.key.map((name) => ({
+    name,
+    decimal: columnSqlType(columnOf(entity, name)) === 'numeric',
+  }))
+  return (row) =>
+    JSON.stringify(
+      columns.map(({ name, decimal }) => {
+        const value = row[name]
+        return decimal && typeof value === 'string' && value.includes('.') ? value.replace(/\.?0+$/, '') : value
+      }),
+    )
+}
 
 /** All changes are the entity's, in the order of their log. */
 export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
+  const textOf = keyTextOf(entity)
   const layers: Change[][] = []
   const last = new Map<string, { layer: number; index: number }>()
   const restored: Change[] = []
   let older = 0
   let duplicate = 0
   for (const change of changes) {
-    const key = keyText(entity, change)
+    const key = textOf(change.row)
     const at = last.get(key)
     const known = at && layers[at.layer]![at.index]!
     if (at && known && folds(entity, known, change)) {

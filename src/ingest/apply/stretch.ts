@@ -11,8 +11,17 @@ export type Item = {
 /** A stretch of one partition. `from`: its first offset; `to`: the next one after it. */
 export type Stretch = Partition & { readonly from: bigint; readonly to: bigint; readonly items: readonly Item[] }
 
+const none: readonly never[] = []
+
 /** What a record came to for all entities that read it. */
-export const itemOf = (record: LogRecord, decoded: readonly Decoded[]): Item => ({
+export const itemOf = (record: LogRecord, decoded: readonly Decoded[]): Item => {
+  const [only, other] = decoded
+  // Nearly all are so, and many of them wait at once: no array of their own that they don't need.
+  if (only?.kind === 'changes' && other === undefined)
+    return { record, changes: only.changes, sets: only.sets, bad: none }
+  return mixed(record, decoded)
+}
+const mixed = (record: LogRecord, decoded: readonly Decoded[]): Item => ({
   record,
   changes: decoded.flatMap((result) => (result.kind === 'changes' ? result.changes : [])),
   sets: decoded.flatMap((result) => (result.kind === 'changes' ? result.sets : [])),

@@ -88,6 +88,11 @@ const readingOf = (
 /** Incremental snapshot reads of a source with lsns come with a null one; sources without lsns have no such field. */
 const orderOf = (op: string, source: JsonObject, document: Document): NativeOrder => {
   const { lsn } = source
-  if (isNumber(lsn)) return { kind: 'lsn', lsn: BigInt(numberText(lsn, document)), snapshot: op === 'r' }
+  if (isNumber(lsn))
+    return {
+      kind: 'lsn',
+      lsn: BigInt(Number.isSafeInteger(lsn) ? (lsn as number) : numberText(lsn, document)),
+      snapshot: op === 'r',
+    }
   return { kind: op === 'r' && lsn === null ? 'incremental' : 'offset' }
 }

@@ -16,8 +16,13 @@ const beyond = /infinity|^[+-]\d+-|^\d{5,}-|BC$/i
 const earliest = Date.parse('0001-01-01T00:00:00Z')
 const latest = Date.parse('9999-12-31T23:59:59.999Z')
 
+/** A canonical instant, on a day that every month has: most of what there is to read. */
+const canonical =
+  /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{0,5}[1-9])?Z$/
+
 /** Throws DecodeFault. */
 export const instantOfText = (text: string, clock: Clock): string => {
+  if (!clock.wall && canonical.test(text)) return text
   const match = parse(text)
   const [, year = '', month = '', day = '', hour = '00', minute = '00', second = '00', fraction = '', offset] = match
   const utc = clock.wall || offset === undefined ? clock.zone === 'UTC' : offset === 'Z' || offset === 'z'
@@ -103,7 +108,19 @@ const offsetMs = (offset: string): number => {
 
 const write = (at: number, micros: string): string => {
   inRange(at)
-  return `${new Date(at).toISOString().slice(0, 19)}${micros === '' ? '' : `.${micros}`}Z`
+  return `${secondText(at)}${micros === '' ? '' : `.${micros}`}Z`
+}
+
+/** Records that come together are of few seconds: their texts are kept, one in each place. */
+const seconds = Array.from({ length: 64 }, () => ({ second: Number.NaN, text: '' }))
+const secondText = (at: number): string => {
+  const second = Math.floor(at / 1000)
+  const place = seconds[((second % 64) + 64) % 64]!
+  if (place.second !== second) {
+    place.second = second
+    place.text = new Date(at).toISOString().slice(0, 19)
+  }
+  return place.text
 }
 
 const inRange = (at: number): void => {

@@ -81,8 +81,14 @@ export const readRow = (
   const row: Record<string, CellValue> = {}
   const absent: string[] = []
   let raw: Record<string, string> | undefined
+  let name = ''
+  const keep = (text: string): void => {
+    raw ??= {}
+    raw[name] = text
+  }
   for (const cell of cells) {
-    const { place, name } = cell
+    const { place } = cell
+    name = cell.name
     if (place.kind === 'literal') {
       row[name] = place.value
       continue
@@ -98,10 +104,7 @@ export const readRow = (
       row[name] = null
     } else {
       try {
-        row[name] = cell.convert(value, document, (text) => {
-          raw ??= {}
-          raw[name] = text
-        })
+        row[name] = cell.convert(value, document, keep)
       } catch (error) {
         if (error instanceof DecodeFault) throw new DecodeFault(`${cell.coordinate} ${error.message}`)
         throw error
@@ -124,10 +127,12 @@ export const walk = (root: unknown, path: readonly string[]): unknown => {
   let value = root
   for (let step = 0; step < path.length; step++) {
     const name = path[step]!
-    if (!isObject(value)) return undefined
-    const next: JsonObject[string] = value[name]
-    // What every object inherits is not in the record.
-    if (next === undefined || (name in Object.prototype && !Object.hasOwn(value, name))) return undefined
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const next: JsonObject[string] = (value as JsonObject)[name]
+    // What every object inherits is not in the record: functions and a prototype. Nor is what a RawNumber is made of.
+    if (next === undefined || typeof next === 'function') return undefined
+    if ((name === '__proto__' && !Object.hasOwn(value, name)) || (name === 'rawJSON' && !isObject(value)))
+      return undefined
     value = next
   }
   return value

@@ -45,7 +45,8 @@ export const compileShape = (
   siblings: readonly Entity[],
 ): Shape => (entity.source.each ? arrayShape(entity, enums, siblings, entity.source.each) : rowShape(entity, enums))
 
-const one = (change: Change): Decoded => ({ kind: 'changes', changes: [change], sets: [] })
+const noSets: readonly ReplaceSet[] = []
+const one = (change: Change): Decoded => ({ kind: 'changes', changes: [change], sets: noSets })
 
 const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape => {
   const order = compileOrder(entity)
