@@ -3,15 +3,14 @@
  * and the same log entries.
  *
  * The version guard stands in ON CONFLICT's WHERE, which Postgres evaluates on the row it has locked, and old images come from
- * `RETURNING old`, the row version really replaced (C4). `json_to_recordset` of one text parameter costs half of Node's CPU
- * against arrays with `unnest`.
+ * `RETURNING old`, the row version really replaced (C4).
  */
 
 import type { Entity } from '../../model/model.ts'
-import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
+import { columnName, entityTable, ident, quote } from '../../model/names.ts'
 import { keyArray, shardOf } from '../../model/sql/key.ts'
 import { columnOf } from '../../model/sql/row-scope.ts'
-import type { Change } from '../change.ts'
+import { engineColumns, inputSql } from './input-rows.ts'
 
 /** A path that begins at this entity, in a generation that is kept up. */
 export type LoggedPath = {
@@ -36,20 +35,8 @@ export type Outcome = {
 }
 export type Refusal = { readonly partition: number; readonly offset: string }
 
-const engineColumns = {
-  _deleted: 'boolean',
-  _epoch: 'integer',
-  _version: 'bigint',
-  _tie: 'bigint',
-  _event_time: 'timestamptz',
-  _partition: 'integer',
-  _offset: 'bigint',
-  _absent: 'text[]',
-  _raw: 'jsonb',
-}
-
 /**
- * Parameters: $1 rows (`rowsJson`), $2 slot, $3 origin, $4 offsets. One row: the `Outcome`.
+ * Parameters: $1 slot, $2 origin, $3 offsets, then the rows (`inputParameters`). One row: the `Outcome`.
  *
  * `refresh`, for replay: a change of equal version also writes, if it is the very record that the row stands on and comes to other
  * content by now. Any record of equal version would be too many: a row keeps its version when an incremental read renews it, and the
@@ -65,20 +52,7 @@ export const entityStatement = (
   const payload = entity.columns
     .filter((column) => !entity.key.includes(column.name))
     .map((column) => ident(columnName(column.name)))
-  const engine = Object.keys(engineColumns)
-  const all = [...key, ...payload, ...engine]
-  const record = [
-    // JSON columns travel as text, so that their numbers keep every digit.
-    ...entity.columns.map(
-      (c) => `${ident(columnName(c.name))} ${columnSqlType(c) === 'jsonb' ? 'text' : columnSqlType(c)}`,
-    ),
-    ...Object.entries(engineColumns).map(([name, type]) => `${name} ${type}`),
-    '_ordered boolean',
-  ]
-  const cast = (name: string) =>
-    entity.columns.some((c) => ident(columnName(c.name)) === name && columnSqlType(c) === 'jsonb')
-      ? `i.${name}::jsonb`
-      : `i.${name}`
+  const all = [...key, ...payload, ...engineColumns]
   const onKey = (left: string, right: string) => key.map((name) => `${left}.${name} = ${right}.${name}`).join(' and ')
   const tenant = entity.tenant.kind === 'COLUMN' ? ident(columnName(entity.tenant.column)) : undefined
   const sameTenant = tenant
@@ -129,9 +103,9 @@ export const entityStatement = (
     `${prefix}._live as ${prefix}_live`,
     ...watched.map((name) => `${prefix}.${name} as ${imageName(prefix, name)}`),
   ]
-  return `with input as materialized (select * from json_to_recordset($1::text::json) as x(${record.join(', ')})),
+  return `with input as materialized (${inputSql(entity, 4)}),
 stored as (
-  insert into ${table} as e (${all.join(', ')}) select ${all.map(cast).join(', ')} from input i order by ${key.map((name) => `i.${name}`).join(', ')}
+  insert into ${table} as e (${all.join(', ')}) select ${all.map((name) => `i.${name}`).join(', ')} from input i order by ${key.map((name) => `i.${name}`).join(', ')}
   on conflict (${key.join(', ')}) do update set
     ${set.map(([name, value]) => `${name} = ${value}`).join(',\n    ')}
   where (${guards.join(' or ')}) and ${sameTenant}
@@ -162,7 +136,7 @@ const imageName = (image: string, name: string): string => ident(`${image}_${unq
 const loggedSql = (entity: Entity, paths: readonly LoggedPath[]): string => {
   // Without paths the log's parameters still have to be named, or Postgres can't tell their types.
   if (paths.length === 0)
-    return 'logged as (select 0 as n from (values ($2::smallint, $3::timestamptz, $4::text)) unused),'
+    return 'logged as (select 0 as n from (values ($1::smallint, $2::timestamptz, $3::text)) unused),'
   const marks = paths.flatMap((path) => {
     const watched = path.watched.map((name) => ident(columnName(name)))
     const changed = `(old_live is distinct from new_live or (${watched.map((name) => imageName('old', name)).join(', ')}) is distinct from (${watched.map((name) => imageName('new', name)).join(', ')}))`
@@ -177,39 +151,7 @@ const loggedSql = (entity: Entity, paths: readonly LoggedPath[]): string => {
   })
   return `logged as (
   insert into forebay.dirty (slot, generation, path, shard, keys, n, origin, offsets)
-  select $2::smallint, generation, path, shard, jsonb_agg(k), count(*), $3::timestamptz, $4::text::jsonb
+  select $1::smallint, generation, path, shard, jsonb_agg(k), count(*), $2::timestamptz, $3::text::jsonb
   from (select generation, path, k, ${shardOf('k')} as shard from (${marks.join('\n    union ')}) m) d
   group by generation, path, shard returning n),`
-}
-
-/** The changes as the statement's $1. */
-export const rowsJson = (entity: Entity, changes: readonly Change[]): string => {
-  const columns = entity.columns.map(({ name }) => ({ name, column: columnName(name), key: entity.key.includes(name) }))
-  return JSON.stringify(changes.map((change) => rowOf(columns, change)))
-}
-
-type InputColumn = { readonly name: string; readonly column: string; readonly key: boolean }
-
-const rowOf = (columns: readonly InputColumn[], change: Change): Record<string, unknown> => {
-  const row: Record<string, unknown> = {}
-  for (const { name, column, key } of columns) {
-    const value = change.op === 'delete' && !key ? undefined : change.row[name]
-    if (value === undefined || value === null) continue
-    row[column] = typeof value === 'object' && 'json' in value ? value.json : value
-  }
-  const { version } = change
-  const ordered = version.kind === 'ordered'
-  row._deleted = change.op === 'delete'
-  row._epoch = version.epoch
-  row._version = ordered ? String(version.major) : '-1'
-  row._tie = ordered ? String(version.minor) : '0'
-  row._event_time = change.eventTime
-  row._partition = change.position.partition
-  row._offset = String(change.position.offset)
-  if (change.absent.length) row._absent = change.absent.map(columnName)
-  if (change.raw) {
-    row._raw = Object.fromEntries(Object.entries(change.raw).map(([field, text]) => [columnName(field), text]))
-  }
-  row._ordered = change.live
-  return row
 }

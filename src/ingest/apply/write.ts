@@ -6,9 +6,10 @@ import type { Change } from '../change.ts'
 import { currentSlot } from '../dirty-log.ts'
 import type { Catalog } from '../generations.ts'
 import type { Partition } from '../source.ts'
-import { entityStatement, type LoggedPath, type Outcome, rowsJson } from './entity-statement.ts'
+import { entityStatement, type LoggedPath, type Outcome } from './entity-statement.ts'
 import type { Tx } from './fence.ts'
 import { fold } from './fold.ts'
+import { inputParameters } from './input-rows.ts'
 import type { Refused } from './stretch.ts'
 
 /** What the log entries say of where they come from (C22). */
@@ -78,7 +79,7 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
     const refused: Refused[] = []
     const restored: Partition[] = []
     const layer = async (entity: Entity, rows: readonly Change[]): Promise<void> => {
-      const parameters = [rowsJson(entity, rows), currentSlot(), origin, offsets]
+      const parameters = [currentSlot(), origin, offsets, ...inputParameters(entity, rows)]
       const run = tx.unsafe(statements.get(entity.name)!, parameters, { prepare: true })
       const [outcome] = (await run.catch((error: unknown) => {
         throw rowAtFault(error) ? new RefusedBy(entity.name, error) : error
