@@ -86,13 +86,14 @@ export type LogRecord = {
 
 /**
  * What a record came to. `skipped` counts by reason: tombstone, heartbeat, other event type, … `unprepared`: it can't be read without a
- * schema that isn't at hand; once that is fetched, decode it again.
+ * schema that isn't at hand; once that is fetched, decode it again. `stopped`: its own schema doesn't give what the entity needs, so that
+ * nothing more of the entity can be read; otherwise as `bad`.
  */
 export type Decoded =
   | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sets: readonly ReplaceSet[] }
   | { readonly kind: 'skipped'; readonly reason: string }
   | {
-      readonly kind: 'bad'
+      readonly kind: 'bad' | 'stopped'
       readonly entity: string
       readonly reason: string
       readonly epoch: number

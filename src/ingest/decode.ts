@@ -3,6 +3,7 @@
  * it throw.
  */
 import type { Entity, Format, Model } from '../model/model.ts'
+import { compileView } from '../model/sql/compile-view.ts'
 import type { Decoded, LogRecord } from './change.ts'
 import { avroNames } from './decode/avro-names.ts'
 import { debeziumReader, type ReadRecord } from './decode/debezium.ts'
@@ -10,6 +11,7 @@ import { type Document, exactly, parseDocument } from './decode/document.ts'
 import { eventReader } from './decode/event.ts'
 import { DecodeFault, inexact } from './decode/fault.ts'
 import { parseKey, type ReadKey } from './decode/key.ts'
+import { type Needed, SchemaMisfit } from './decode/misfit.ts'
 import { NeedsSchema, noSchemas, readRegistered, type Schemas } from './decode/registered.ts'
 import { compileShape } from './decode/shape.ts'
 import { compileTell, type Tell } from './decode/tell.ts'
@@ -32,11 +34,12 @@ type Topic = {
 export const createDecoder = (model: Model, schemas: Schemas = noSchemas): Decoder => {
   const byTopic = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
   const topics = new Map<string, Topic>()
+  const needed = neededBy(model)
   for (const [topic, declared] of byTopic) {
     const entities = declared.map(asWritten)
     const readers = entities.map((entity) => ({
       entity: entity.name,
-      read: readerOf(entity, model, entities),
+      read: readerOf(entity, model, entities, needed),
       tell: compileTell(entity, model.enums, entities),
     }))
     topics.set(topic, { readers, ...documentsOf(entities[0]!.source.format, schemas) })
@@ -115,6 +118,21 @@ const decodeFor = (topic: Topic, record: LogRecord, epoch: number): readonly Dec
   })
 }
 
+/** Asked only of schemas that lack a column: compiling every view takes a while. */
+const neededBy = (model: Model): Needed => {
+  let read: Set<string> | undefined
+  return (entity, column) => {
+    read ??= new Set(
+      [...model.views.values()].flatMap((view) =>
+        compileView(model, view).paths.flatMap(({ entity, values, watched }) =>
+          [...values, ...watched].map((name) => `${entity}.${name}`),
+        ),
+      ),
+    )
+    return read.has(`${entity}.${column}`)
+  }
+}
+
 /** What a record comes to that could not be read. */
 const without = (
   { entity, tell }: Topic['readers'][number],
@@ -126,7 +144,8 @@ const without = (
 ): Decoded => {
   try {
     if (error instanceof NeedsSchema) throw error
-    return { kind: 'bad', entity, reason: reasonOf(error), epoch, told: tell(record, document, key) }
+    const kind = error instanceof SchemaMisfit ? 'stopped' : 'bad'
+    return { kind, entity, reason: reasonOf(error), epoch, told: tell(record, document, key) }
   } catch (needed) {
     if (needed instanceof NeedsSchema) return { kind: 'unprepared', schema: needed.ref }
     throw needed
@@ -134,7 +153,7 @@ const without = (
 }
 
 const reasonOf = (error: unknown): string => {
-  if (error instanceof DecodeFault) return error.message
+  if (error instanceof DecodeFault || error instanceof SchemaMisfit) return error.message
   // A value nested too deep for the stack: its message holds no data, but other errors' might.
   return error instanceof RangeError ? 'is nested too deep' : 'could not be decoded'
 }
@@ -143,16 +162,16 @@ const reasonOf = (error: unknown): string => {
 const asWritten = (entity: Entity): Entity =>
   entity.source.format === 'DEBEZIUM_AVRO' || entity.source.format === 'AVRO' ? avroNames(entity) : entity
 
-const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[]): ReadRecord => {
+const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[], needed: Needed): ReadRecord => {
   const shape = compileShape(entity, model.enums, siblings)
   switch (entity.source.format) {
     case 'DEBEZIUM':
     case 'DEBEZIUM_AVRO':
-      return debeziumReader(entity, model.enums, shape)
+      return debeziumReader(entity, model.enums, shape, needed)
     case 'AVRO':
     case 'JSON':
     case 'JSON_SCHEMA':
     case 'CLOUDEVENTS':
-      return eventReader(entity, model.enums, shape)
+      return eventReader(entity, model.enums, shape, needed)
   }
 }

@@ -11,7 +11,7 @@ import { observedSource } from './feed/observed.ts'
 import { type Feeds, startFeeds } from './feed/run.ts'
 import type { Catalog } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
-import { openSchemas } from './registry/open.ts'
+import { openSchemas, registeredTopics } from './registry/open.ts'
 import type { SchemaStore } from './registry/schemas.ts'
 import { plans } from './session-settings.ts'
 import { compositeSource } from './source/composite.ts'
@@ -77,7 +77,7 @@ export const openIntake = ({
     decoder,
     schemas,
     async start() {
-      await schemas.load(decoder.topics)
+      await schemas.load(registeredTopics(model))
       await source.start(pump.sink)
     },
     async stop() {

@@ -140,7 +140,7 @@ const withKey = (
 ): JournalRecord => {
   const trial: LogRecord = { topic, partition: 0, offset: 0n, timestamp: Date.now(), key, value, headers }
   const decoded = decoder.decode(trial, 0)
-  const bad = decoded.find((result) => result.kind === 'bad')
+  const bad = decoded.find((result) => 'told' in result)
   if (bad) {
     const detail = `Record ${index} can't be read as ${bad.entity}: ${bad.reason}.`
     throw new HttpError(422, { title: 'Undecodable record', detail })

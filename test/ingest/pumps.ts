@@ -128,7 +128,7 @@ export const startPumpOn = (
   )
   return { pump, applied, failures }
 }
-type Store = Pick<SchemaStore, 'get' | 'fetch'>
+type Store = Omit<SchemaStore, 'load'>
 export const run = async (source: MemorySource, lanes?: number, schemas?: Store): Promise<Running> => {
   const running = startPumpOn(source, lanes, schemas)
   closing.push(() => source.stop())

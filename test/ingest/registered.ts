@@ -3,14 +3,18 @@ import { readFileSync } from 'node:fs'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { compileAvro } from '../../src/ingest/decode/avro.ts'
 import { readJsonSchema } from '../../src/ingest/decode/json-schema.ts'
-import type { KnownSchema, Schemas } from '../../src/ingest/decode/registered.ts'
+import { type KnownSchema, type Schemas, schemaOf } from '../../src/ingest/decode/registered.ts'
 
 const samples = new URL('../samples/avro/', import.meta.url)
 
 /** By id: Avro, or `{ json: … }` a JSON Schema. */
 export const schemasOf = (given: Readonly<Record<string, object>>): Schemas => {
   const known = new Map(Object.entries(given).map(([id, schema]) => [id, knownOf(schema)]))
-  return { get: (ref) => known.get(ref) }
+  const history = [...known].flatMap(([id, one]) => {
+    const schema = schemaOf(one)
+    return schema && /^\d+$/.test(id) ? [{ id: Number(id), schema }] : []
+  })
+  return { get: (ref) => known.get(ref), history: () => history }
 }
 const knownOf = (schema: object): KnownSchema =>
   'json' in schema

@@ -26,7 +26,8 @@ const mixed = (record: LogRecord, decoded: readonly Decoded[]): Item => ({
   changes: decoded.flatMap((result) => (result.kind === 'changes' ? result.changes : [])),
   sets: decoded.flatMap((result) => (result.kind === 'changes' ? result.sets : [])),
   bad: decoded.flatMap((result) => {
-    if (result.kind !== 'bad') return []
+    // What stops an entity stops its partition before it comes here, unless other entities read there: then it waits in quarantine.
+    if (result.kind !== 'bad' && result.kind !== 'stopped') return []
     const { entity, reason, epoch, told } = result
     return [{ record, entity, reason, epoch, told }]
   }),

@@ -115,7 +115,7 @@ const union = (walker: Walker, branches: readonly unknown[], namespace: string):
 const record = (walker: Walker, avro: JsonObject, namespace: string): Walked => {
   const { full, inside } = nameOf(avro, namespace)
   const fields: ConnectSchema[] = []
-  const connect: ConnectSchema = { ...described('struct', avro), fields }
+  const connect: ConnectSchema = { name: full, ...described('struct', avro), fields }
   walker.names.set(full, connect)
   const given = Array.isArray(avro.fields) ? (avro.fields as readonly unknown[]) : []
   const schemas = given.map((field) => {

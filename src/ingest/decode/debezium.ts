@@ -1,29 +1,33 @@
 /**
  * Debezium's change events: in JSON, with and without the schema wrapper, and in Avro.
  */
-import type { Entity, EnumType } from '../../model/model.ts'
+import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { Decoded, LogRecord } from '../change.ts'
 import { type Document, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { DecodeFault } from './fault.ts'
 import type { ReadKey } from './key.ts'
+import { fittedCells, type Needed } from './misfit.ts'
 import { envelopeTime, type NativeOrder } from './order.ts'
-import { compileCells, perSchema, schemaAt } from './row.ts'
+import type { Place } from './row.ts'
 import type { Reading, Shape } from './shape.ts'
 
 export type ReadRecord = (record: LogRecord, document: Document | undefined, epoch: number, keys: ReadKey) => Decoded
 
 const skipped = (reason: string): Decoded => ({ kind: 'skipped', reason })
 
-export const debeziumReader = (entity: Entity, enums: ReadonlyMap<string, EnumType>, shape: Shape): ReadRecord => {
-  const cells = perSchema((schema) =>
-    compileCells(
-      entity.columns,
-      entity,
-      enums,
-      ({ path }) => ({ kind: 'path', roots: [0], path }),
-      schemaAt(schema, ['after']),
-    ),
-  )
+/** Where a change event has its row. */
+export const rowInEnvelope = {
+  at: ['after'],
+  placeOf: ({ path }: Column): Place => ({ kind: 'path', roots: [0], path }),
+}
+
+export const debeziumReader = (
+  entity: Entity,
+  enums: ReadonlyMap<string, EnumType>,
+  shape: Shape,
+  needed: Needed,
+): ReadRecord => {
+  const cells = fittedCells({ entity, enums, ...rowInEnvelope, missing: 'absent', needed })
   return (record, document, epoch, keys) => {
     const payload = document?.payload
     // After a delete comes a record without value, so that compaction drops the key: the delete itself said all.
@@ -37,7 +41,7 @@ export const debeziumReader = (entity: Entity, enums: ReadonlyMap<string, EnumTy
       case 'r': {
         if (!isObject(after)) throw new DecodeFault(`a change with op ${op} has no after`)
         const reading = readingOf(record, document, epoch, op, after, payload, source)
-        return shape.upsert(reading, cells(document.schema))
+        return shape.upsert(reading, cells(document))
       }
       case 'd':
         return shape.remove(readingOf(record, document, epoch, op, before, payload, source), keys)

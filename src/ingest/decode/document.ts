@@ -18,13 +18,23 @@ export type ConnectSchema = {
   readonly fields?: readonly ConnectSchema[]
   readonly items?: ConnectSchema
   readonly values?: ConnectSchema
+  /** Of a struct: there may be fields that it doesn't name. */
+  readonly open?: boolean
   readonly branches?: readonly ConnectSchema[]
   readonly parameters?: Readonly<Record<string, string>>
+}
+
+/** `ref`: the schema's number, or its GUID. `history`: what is known of those that records of the topic had, by number. */
+export type Registration = {
+  readonly ref: string
+  readonly history: () => readonly { readonly id: number; readonly schema: ConnectSchema }[]
 }
 
 export type Document = {
   readonly payload: unknown
   readonly schema: ConnectSchema | undefined
+  /** Of a registry's format. */
+  readonly registration?: Registration
   /** Numbers that JavaScript's own can't hold or would write otherwise are RawNumbers. */
   readonly exact: boolean
   /** Escapes occur, so strings may hold NUL or half a surrogate pair: neither can stand in UTF-8 itself. */

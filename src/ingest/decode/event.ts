@@ -6,16 +6,24 @@ import type { LogRecord } from '../change.ts'
 import type { ReadRecord } from './debezium.ts'
 import { type Document, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { DecodeFault } from './fault.ts'
+import { fittedCells, type Needed } from './misfit.ts'
 import { envelopeTime } from './order.ts'
-import { compileCells, type Place, perSchema, schemaAt, walk } from './row.ts'
+import { type Place, walk } from './row.ts'
 import type { Reading, Shape } from './shape.ts'
 import { parseJsonText } from './text.ts'
 
-export const eventReader = (entity: Entity, enums: ReadonlyMap<string, EnumType>, shape: Shape): ReadRecord => {
+export const eventReader = (
+  entity: Entity,
+  enums: ReadonlyMap<string, EnumType>,
+  shape: Shape,
+  needed: Needed,
+): ReadRecord => {
   const { format, events, typeAt } = entity.source
   const cloud = format === 'CLOUDEVENTS'
-  const rowCells = perSchema((schema) => compileCells(entity.columns, entity, enums, placeIn(undefined), schema))
-  const byType = new Map(events?.map((event) => [event.type, compileEvent(event, entity, enums)]))
+  const cellsOf = (event?: SourceEvent) =>
+    fittedCells({ entity, enums, ...rowInEvent(event), missing: event?.op === 'PATCH' ? 'absent' : 'null', needed })
+  const rowCells = cellsOf()
+  const byType = new Map(events?.map((event) => [event.type, { ...event, cells: cellsOf(event) }]))
   const typePath = typeAt ?? ['type']
   return (record, given, epoch, keys) => {
     const document = given ?? nothing
@@ -27,7 +35,7 @@ export const eventReader = (entity: Entity, enums: ReadonlyMap<string, EnumType>
     if (!events) {
       const row = cloud ? envelope.data : envelope
       if (!isObject(row)) throw new DecodeFault('has no data object')
-      return shape.upsert(read(row), rowCells(document.schema))
+      return shape.upsert(read(row), rowCells(document))
     }
     const type = walk(envelope, typePath)
     const event = byType.get(isNumber(type) ? numberText(type, document) : String(type))
@@ -37,19 +45,12 @@ export const eventReader = (entity: Entity, enums: ReadonlyMap<string, EnumType>
       return shape.remove(read(isObject(row) && mapped(row, envelope, event.map, entity)), keys)
     if (!isObject(row)) throw new DecodeFault(`has no object at ${event.at?.join('.') ?? 'data'}`)
     const reading = read(row)
-    return shape.upsert(
-      event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading,
-      event.cells(document.schema),
-    )
+    return shape.upsert(event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading, event.cells(document))
   }
 }
 
-const compileEvent = (event: SourceEvent, entity: Entity, enums: ReadonlyMap<string, EnumType>) => ({
-  ...event,
-  cells: perSchema((schema) =>
-    compileCells(entity.columns, entity, enums, placeIn(event), event.at ? schemaAt(schema, event.at) : schema),
-  ),
-})
+/** Where an event has its row; without one, a record that is the row. */
+export const rowInEvent = (event?: SourceEvent) => ({ at: event?.at ?? [], placeOf: placeIn(event) })
 
 /** A mapped path starts at the object that holds the fields, else at the record. */
 export const placeIn =

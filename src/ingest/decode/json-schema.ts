@@ -55,7 +55,7 @@ const partsOf = (walker: Walker, schema: JsonObject, type: string): Partial<Conn
     const read = walk(walker, property)
     return { ...read, field, ...(read.optional || !required.has(field) ? { optional: true } : {}) }
   })
-  return { fields }
+  return schema.additionalProperties === false ? { fields } : { fields, open: true }
 }
 
 const described = (schema: JsonObject, type: string): ConnectSchema => {

@@ -14,8 +14,23 @@ export type KnownSchema =
   | { readonly kind: 'JSON'; readonly schema: ConnectSchema }
   | { readonly kind: 'bad'; readonly reason: string }
 /** The schemas at hand, by what the records of a topic name them by. */
-export type Schemas = { get(ref: SchemaRef, topic: string): KnownSchema | undefined }
-export const noSchemas: Schemas = { get: () => undefined }
+export type Schemas = {
+  get(ref: SchemaRef, topic: string): KnownSchema | undefined
+  /** Those that can be read by and have a number, in its order. */
+  history(topic: string): readonly { readonly id: number; readonly schema: ConnectSchema }[]
+}
+export const noSchemas: Schemas = { get: () => undefined, history: () => [] }
+
+export const schemaOf = (known: KnownSchema): ConnectSchema | undefined => {
+  switch (known.kind) {
+    case 'AVRO':
+      return known.reader.schema
+    case 'JSON':
+      return known.schema
+    case 'bad':
+      return undefined
+  }
+}
 
 export class NeedsSchema extends Error {
   readonly ref: SchemaRef
@@ -32,13 +47,14 @@ export const readRegistered = (record: LogRecord, part: 'key' | 'value', schemas
   const { ref, data } = framed
   const known = schemas.get(ref, record.topic)
   if (known === undefined) throw new NeedsSchema(ref)
+  const registration = { ref, history: () => schemas.history(record.topic) }
   switch (known.kind) {
     case 'AVRO': {
-      const { reader } = known
-      return { payload: reader.read(data), schema: reader.schema, exact: true, escapes: true, text: '', wrapped: false }
+      const { schema, read } = known.reader
+      return { payload: read(data), schema, registration, exact: true, escapes: true, text: '', wrapped: false }
     }
     case 'JSON':
-      return { ...parseDocument(data, new Map()), schema: known.schema }
+      return { ...parseDocument(data, new Map()), schema: known.schema, registration }
     case 'bad':
       throw new DecodeFault(known.reason)
   }

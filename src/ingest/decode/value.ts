@@ -7,6 +7,7 @@ import type { Column, EnumType, Source, TimeUnit } from '../../model/model.ts'
 import type { CellValue } from '../change.ts'
 import { bytesOfBase64, decimalOfBytes, decimalText } from './decimal.ts'
 import { type ConnectSchema, type Document, isNumber, isObject, jsonText, numberText } from './document.ts'
+import { enumReader } from './enum.ts'
 import { DecodeFault } from './fault.ts'
 import { type Clock, dayOfNumber, dayOfText, instantOfText, instantOfUnits } from './instant.ts'
 import { parseJsonText, requireText, requireTexts } from './text.ts'
@@ -77,22 +78,16 @@ const textOf: ConvertOne = (value, document) => {
 }
 
 const compileEnum = (type: EnumType): ConvertOne => {
-  const exact = new Map<string, string>()
-  const loose = new Map<string, string>()
-  for (const { name, text } of type.values) {
-    if (text !== undefined) exact.set(text, name)
-    else loose.set(looseText(name), name)
-  }
+  const named = enumReader(type)
   return (value, document, keep) => {
     const text = textOf(value, document, keep) as string
-    const known = exact.get(text) ?? loose.get(looseText(text))
+    const known = named(text)
     if (known !== undefined) return known
     if (type.other === undefined) throw new DecodeFault(`holds a text that ${type.name} does not declare`)
     keep(text)
     return type.other
   }
 }
-const looseText = (text: string): string => text.toUpperCase().replaceAll(/[- ]/g, '_')
 
 // ── numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 type Range = { readonly name: string; readonly least: number; readonly most: number }

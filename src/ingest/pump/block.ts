@@ -3,14 +3,20 @@ import type { Decoded, LogRecord } from '../change.ts'
 import type { Decoder } from '../decode.ts'
 import type { SchemaStore } from '../registry/schemas.ts'
 
-/** `schema`: it needs one that isn't at hand. `stopped`: every entity that reads it is stopped by its schema. */
+/**
+ * `schema`: it needs one that isn't at hand. `stopped`: its schema stops the one entity that reads its topic. Where several do, the others
+ * go on, and what is the stopped one's waits in quarantine.
+ */
 export type Block =
   | { readonly kind: 'schema'; readonly ref: string }
-  | { readonly kind: 'stopped'; readonly reason: string }
+  | { readonly kind: 'stopped'; readonly entity: string; readonly reason: string }
 
 export const blockOf = (decoded: readonly Decoded[]): Block | undefined => {
   const needs = decoded.find((result) => result.kind === 'unprepared')
-  return needs && { kind: 'schema', ref: needs.schema }
+  if (needs) return { kind: 'schema', ref: needs.schema }
+  const [only] = decoded
+  if (decoded.length !== 1 || only?.kind !== 'stopped') return undefined
+  return { kind: 'stopped', entity: only.entity, reason: only.reason }
 }
 
 /** As many of the records, in order, as can be read now, and what stops at the next one. */

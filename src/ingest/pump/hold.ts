@@ -16,14 +16,28 @@ const held = gauge({
   help: 'Partitions that wait for a schema, or for a schema folder that fits theirs, by topic.',
   labels: ['topic'],
 })
+const stoppedEntities = gauge({
+  name: 'forebay_entity_stopped',
+  help: '1 for an entity that is stopped, since its source’s schema does not give what the schema folder declares.',
+  labels: ['entity'],
+})
+const said = new Set<string>()
+/** The alert, once a reason: the entity goes on only when another schema folder is started, or the same one again. */
+export const sayStopped = (entity: string, partition: Partition, reason: string): void => {
+  stoppedEntities.set({ entity }, 1)
+  if (said.has(reason)) return
+  said.add(reason)
+  log.error('entity.stopped', { entity, partition: partitionName(partition), reason })
+}
+
 const firstRetryMs = 250
 const longestRetryMs = 10_000
 
 export type Holds = {
   /** Tries until `attempt` succeeds, and says meanwhile what it waits for. False: let go before that. */
   until(partition: Partition, attempt: () => Promise<void>): Promise<boolean>
-  /** Waits until it is let go. */
-  stay(partition: Partition, reason: string): Promise<void>
+  /** Waits at a record whose schema stops the entity, until it is let go. */
+  stay(partition: Partition, entity: string, reason: string): Promise<void>
   /** Whatever waits for these partitions (absent: for any) gives up. */
   letGo(partitions?: readonly Partition[]): void
 }
@@ -36,9 +50,9 @@ export const createHolds = (sql: Sql): Holds => {
     terms.set(name, term)
     return term
   }
-  const begin = async (partition: Partition, offsetReason: string): Promise<void> => {
+  const begin = async (partition: Partition, reason: string): Promise<void> => {
     held.inc({ topic: partition.topic })
-    await describeHold(sql, partition, offsetReason).catch((error: unknown) => log.warn('hold.unsaid', { error }))
+    await describeHold(sql, partition, reason).catch((error: unknown) => log.warn('hold.unsaid', { error }))
   }
   const end = async (partition: Partition): Promise<void> => {
     held.dec({ topic: partition.topic })
@@ -71,8 +85,8 @@ export const createHolds = (sql: Sql): Holds => {
         await Promise.race([over, sleep(ms, undefined, { ref: false })])
       }
     },
-    async stay(partition, reason) {
-      log.error('partition.held', { partition: partitionName(partition), reason })
+    async stay(partition, entity, reason) {
+      sayStopped(entity, partition, reason)
       await begin(partition, reason)
       await termOf(partition).promise
       held.dec({ topic: partition.topic })

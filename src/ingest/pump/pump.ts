@@ -17,7 +17,7 @@ import { type Claimed, claimPositions, endHold, markStuck, runningPositions } fr
 import { type LogSource, type Partition, partitionName, type Sink } from '../source.ts'
 import { wholeApplier } from './apply-whole.ts'
 import { type Block, blockOf, readWhileOpen } from './block.ts'
-import { createHolds } from './hold.ts'
+import { createHolds, sayStopped } from './hold.ts'
 import { type Lane, startLane, type Turned } from './lane.ts'
 
 /** Transactions in flight at once: as many as the applier has connections. */
@@ -105,7 +105,10 @@ export const startPump = (options: {
     const decoded = decoder.decode(record, epochs.get(partitionName(record)) ?? 0)
     const block = blockOf(decoded)
     if (block) return { block }
-    for (const result of decoded) if (result.kind === 'skipped') skippedTotal.inc({ reason: result.reason })
+    for (const result of decoded) {
+      if (result.kind === 'skipped') skippedTotal.inc({ reason: result.reason })
+      else if (result.kind === 'stopped') sayStopped(result.entity, record, result.reason)
+    }
     return itemOf(record, decoded)
   }
 
@@ -115,7 +118,7 @@ export const startPump = (options: {
       case 'schema':
         return holds.until(partition, () => options.schemas.fetch(partition.topic, block.ref))
       case 'stopped':
-        await holds.stay(partition, block.reason)
+        await holds.stay(partition, block.entity, block.reason)
         return false
     }
   }

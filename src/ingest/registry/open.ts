@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Model } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { SchemaRegistry } from '../../platform/schema-registry.ts'
+import { noSchemas } from '../decode/registered.ts'
 import { isRegistered } from '../decode.ts'
 import { type RegistryClient, RegistryError, registryClient } from './client.ts'
 import { registryName, type SchemaStore, schemaStore } from './schemas.ts'
@@ -18,6 +19,13 @@ export const openRegistry = (registry: SchemaRegistry): RegistryClient => {
     })
   }
 }
+
+/** Topics whose records name a schema. */
+export const registeredTopics = (model: Model): readonly string[] => [
+  ...new Set(
+    [...model.entities.values()].filter(({ source }) => isRegistered(source.format)).map(({ source }) => source.topic),
+  ),
+]
 
 /** What is wrong where the model has formats that need a registry and none is named. */
 export const missingRegistry = (model: Model, registry: SchemaRegistry | undefined): readonly string[] => {
@@ -39,7 +47,7 @@ export const openSchemas = (
 }
 /** No registry: no schema is ever at hand. */
 export const noRegistry: SchemaStore = {
-  get: () => undefined,
+  ...noSchemas,
   load: async () => {},
   fetch: async () => {
     throw new RegistryError('refused', 'no schema registry is named: set SCHEMA_REGISTRY_URL')

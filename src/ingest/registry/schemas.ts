@@ -4,16 +4,17 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
+import { log } from '../../platform/log.ts'
 import { counter } from '../../platform/metrics.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { SchemaRegistry } from '../../platform/schema-registry.ts'
 import { compileAvro } from '../decode/avro.ts'
 import { readJsonSchema } from '../decode/json-schema.ts'
-import type { KnownSchema, Schemas } from '../decode/registered.ts'
+import { type KnownSchema, type Schemas, schemaOf } from '../decode/registered.ts'
 import { type Registered, type RegistryClient, RegistryError } from './client.ts'
 
 export type SchemaStore = Schemas & {
-  /** Reads what Postgres has for these topics. */
+  /** Reads what Postgres has for these topics, and their latest where the registry answers. */
   load(topics: readonly string[]): Promise<void>
   /** Brings one schema to hand, its absence included. Throws RegistryError, or what Postgres throws. */
   fetch(topic: string, ref: string): Promise<void>
@@ -34,7 +35,7 @@ export const registryName = ({ urls }: SchemaRegistry): string =>
     .sort()
     .join(',')
 
-const mostSchemas = 5_000
+const mostAbsent = 1_000
 const fetched = counter({
   name: 'forebay_schemas_fetched_total',
   help: 'Schemas asked of the registry, by outcome.',
@@ -47,40 +48,52 @@ export const schemaStore = ({
   registry,
   absence = { againMs: 1_000, keptMs: 60_000 },
 }: SchemaStoreOptions): SchemaStore => {
-  const known = new LRUCache<string, Lazy>({ max: mostSchemas })
+  const topics = new Map<string, Map<string, Lazy>>()
+  const histories = new Map<string, ReturnType<Schemas['history']>>()
+  const absent = new LRUCache<string, KnownSchema>({ max: mostAbsent, ttl: absence.keptMs })
   const flights = new Map<string, Promise<void>>()
-  const nameOf = (topic: string, ref: string): string => `${ref} ${topic}`
 
-  const stored = async (topics: readonly string[], ref: string | null): Promise<Registered | undefined> => {
+  const known = (topic: string): Map<string, Lazy> => {
+    const schemas = topics.get(topic) ?? new Map<string, Lazy>()
+    topics.set(topic, schemas)
+    return schemas
+  }
+  const hold = (topic: string, ref: string, schema: Lazy): void => {
+    known(topic).set(ref, schema)
+    histories.delete(topic)
+  }
+  const stored = async (asked: readonly string[], ref: string | null): Promise<Registered | undefined> => {
     const rows = await sql<{ id: string; topics: string[]; type: Registered['type']; text: string; refs: string }[]>`
       select id, topics, type, schema as text, refs::text as refs from forebay.schemas
-      where registry = ${registry} and (id = ${ref} or topics && ${[...topics]}::text[])`
+      where registry = ${registry} and (id = ${ref} or topics && ${[...asked]}::text[])`
     let wanted: Registered | undefined
     for (const { id, topics: users, type, text, refs } of rows) {
       const registered = { type, text, references: JSON.parse(refs) as Registered['references'] }
       const schema = lazy(registered, id)
-      for (const topic of users) if (!known.has(nameOf(topic, id))) known.set(nameOf(topic, id), schema)
+      for (const topic of users) if (!known(topic).has(id)) hold(topic, id, schema)
       if (id === ref) wanted = registered
     }
     return wanted
   }
-  const keep = async (topic: string, ref: string, { type, text, references }: Registered): Promise<void> => {
+  const keep = async (topic: string, ref: string, registered: Registered): Promise<void> => {
+    if (known(topic).has(ref)) return
+    const { type, text, references } = registered
     await sql`
       insert into forebay.schemas (registry, id, topics, type, schema, refs)
       values (${registry}, ${ref}, ${[topic]}, ${type}, ${text}, ${JSON.stringify(references)}::text::jsonb)
       on conflict (registry, id) do update set topics = array(select distinct unnest(schemas.topics || excluded.topics))`
+    hold(topic, ref, lazy(registered, ref))
   }
 
   const bring = async (topic: string, ref: string): Promise<void> => {
     const found = (await stored([topic], ref)) ?? (await ask(ref))
-    if (found === undefined) {
-      const reason = `was written with schema ${ref}, which the registry does not have: was it written by way of another one?`
-      known.set(nameOf(topic, ref), { get: () => ({ kind: 'bad', reason }) }, { ttl: absence.keptMs })
+    if (found !== undefined) {
+      // A record with a schema not seen before: the topic's latest says whether what it lacks is gone, or came back since.
+      await Promise.all([latest(topic), keep(topic, ref, found)])
       return
     }
-    if (known.get(nameOf(topic, ref)) !== undefined) return
-    await keep(topic, ref, found)
-    known.set(nameOf(topic, ref), lazy(found, ref))
+    const reason = `was written with schema ${ref}, which the registry does not have: was it written by way of another one?`
+    absent.set(`${ref} ${topic}`, { kind: 'bad', reason })
   }
   const ask = async (ref: string): Promise<Registered | undefined> => {
     let found = await client.schema(ref)
@@ -92,14 +105,30 @@ export const schemaStore = ({
     fetched.inc({ outcome: found ? 'found' : 'absent' })
     return found
   }
+  /** The latest of the topic's values, as most registries name its subject. Nothing waits for a registry that is away. */
+  const latest = async (topic: string): Promise<void> => {
+    try {
+      const found = await client.latest(subjectsOf(topic).value)
+      if (found) await keep(topic, String(found.id), found)
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      log.warn('schema.latest.unknown', { topic, reason: error.message })
+    }
+  }
 
   return {
-    get: (ref, topic) => known.get(nameOf(topic, ref))?.get(),
-    async load(topics) {
-      await stored(topics, null)
+    get: (ref, topic) => topics.get(topic)?.get(ref)?.get() ?? absent.get(`${ref} ${topic}`),
+    history(topic) {
+      const history = histories.get(topic) ?? historyOf(known(topic))
+      histories.set(topic, history)
+      return history
+    },
+    async load(asked) {
+      await stored(asked, null)
+      await Promise.all(asked.map(latest))
     },
     fetch(topic, ref) {
-      const name = nameOf(topic, ref)
+      const name = `${ref} ${topic}`
       const flight =
         flights.get(name) ??
         bring(topic, ref)
@@ -113,6 +142,18 @@ export const schemaStore = ({
     },
   }
 }
+
+/** As a registry names them where it isn't told otherwise (TopicNameStrategy). */
+export const subjectsOf = (topic: string) => ({ key: `${topic}-key`, value: `${topic}-value` })
+
+const historyOf = (schemas: ReadonlyMap<string, Lazy>): ReturnType<Schemas['history']> =>
+  [...schemas]
+    .filter(([ref]) => /^\d+$/.test(ref))
+    .flatMap(([ref, lazily]) => {
+      const schema = schemaOf(lazily.get())
+      return schema ? [{ id: Number(ref), schema }] : []
+    })
+    .sort((a, b) => a.id - b.id)
 
 /** Compiled when first read by: a topic's past has schemas that nothing in it needs any more. */
 type Lazy = { get(): KnownSchema }
