@@ -9,6 +9,7 @@ import { withDatabase } from '../database.ts'
 import { type Input, print, UsageError, usage, whole } from '../verb.ts'
 import { cancelReplay, type Replay, readReplays, requestReplay } from './jobs.ts'
 import { progressLine, secondsLeft } from './progress.ts'
+import { runSnapshot } from './snapshot.ts'
 
 const followMs = 1_000
 
@@ -30,6 +31,10 @@ export const runReplayJobs = (input: Input): Promise<number> => {
 const begin = async (input: Input, sql: Sql): Promise<number> => {
   const entity = await entityOf(input)
   const { topic } = entity.source
+  if (input.flag('snapshot')) {
+    if (input.texts('from').length > 0) throw new UsageError('--snapshot reads the source, --from the log: write one')
+    return runSnapshot(input, sql, entity)
+  }
   const from = usage(() => parseFrom(input.texts('from'), { now: Date.now(), ago: readDuration }))
   refuseOthers(from, topic)
   const id = await requestReplay(sql, entity.name, topic, fromText(from))
