@@ -147,12 +147,22 @@ const verbs: readonly Verb[] = [
   },
   {
     name: 'quarantine',
-    summary: 'Shows the records that could not be decoded or applied.',
-    operands: 'list | show <id>',
-    later: ['redrive', 'drop'],
+    summary: 'Shows the records that could not be decoded or applied, applies them after a fix, or gives them up.',
+    operands: 'list | show <id> | redrive [<id>…] | drop <id>… --reason TEXT',
     options: {
-      entity: { type: 'string', value: 'ENTITY', help: 'list: only of this entity.' },
-      topic: { type: 'string', value: 'TOPIC', help: 'list: only of this topic.' },
+      entity: { type: 'string', value: 'ENTITY', help: 'list, redrive: only of this entity.' },
+      topic: { type: 'string', value: 'TOPIC', help: 'list, redrive: only of this topic.' },
+      state: {
+        type: 'string',
+        value: 'STATE',
+        help: 'list: PARKED, WAITING, SUPERSEDED, REDRIVEN, DROPPED or ALL (the first two).',
+      },
+      all: { type: 'boolean', help: 'redrive: everything that is held.' },
+      reason: {
+        type: 'string',
+        value: 'TEXT',
+        help: 'drop: why; kept in forebay.audit with who and when. No personal data.',
+      },
       limit: { type: 'string', value: 'N', help: 'list: at most so many (100).' },
       values: { type: 'boolean', help: 'show: with key and value, which may be personal data.' },
       json,
@@ -190,9 +200,8 @@ const main = async ([name, ...args]: readonly string[]): Promise<number> => {
     print(verbHelp(verb))
     return 0
   }
-  const action = args.find((arg) => verb.later?.includes(arg))
-  if (!verb.run || action) {
-    complain(`forebay ${name}${action ? ` ${action}` : ''} is not running yet.`)
+  if (!verb.run) {
+    complain(`forebay ${name} is not running yet.`)
     return 2
   }
   const input = readArguments(verb, args)

@@ -76,6 +76,20 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
   }) as Promise<Catalog>
 }
 
+/** The catalog, where what is registered is exactly what the model declares; for those who write but don't register. */
+export const registeredViews = async (sql: Sql, model: Model): Promise<Catalog | undefined> => {
+  const rows = await sql<{ version: number; generation: number | null; view: string; hash: string }[]>`
+    select c.version, g.generation, g.view, g.hash from forebay.catalog c left join forebay.generations g on g.retired_at is null`
+  const generations = [...model.views.values()].flatMap((view): Generation[] => {
+    const compiled = compileView(model, view)
+    const found = rows.find((row) => row.view === view.name && row.hash === compiled.table.hash)
+    return found?.generation == null ? [] : [{ ...compiled, generation: found.generation }]
+  })
+  const registered = rows.filter(({ generation }) => generation !== null).length
+  if (generations.length !== model.views.size || registered !== generations.length) return undefined
+  return { version: rows[0]!.version, generations }
+}
+
 /** Why a process that doesn't know all registered views can't go on. */
 export const unknownViews = (registered: number): string =>
   `another process registered views that this one doesn't know (catalog ${registered}): start this one with the same schema folder`

@@ -11,6 +11,7 @@ import { observedSource } from './feed/observed.ts'
 import { type Feeds, startFeeds } from './feed/run.ts'
 import type { Catalog } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
+import { watchQuarantine } from './quarantine-watch.ts'
 import { openSchemas, registeredTopics } from './registry/open.ts'
 import type { SchemaStore } from './registry/schemas.ts'
 import { plans } from './session-settings.ts'
@@ -61,14 +62,16 @@ export const openIntake = ({
     feeds: feedsOf(model, config.connections ?? {}, sql),
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
+  const quarantine = watchQuarantine({ sql, cap: config.quarantineCap })
   const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: plans })
   const pump = startPump({
     sql,
     source,
     decoder,
     schemas,
-    applier: createApplier(writer, model, catalog),
+    applier: createApplier(writer, model, catalog, config.quarantineCap),
     applied,
+    quarantined: () => quarantine.check(),
     failed: (reason) => failed(new Error(reason)),
   })
   return {
@@ -84,6 +87,7 @@ export const openIntake = ({
       await feeds.stop()
       await source.stop()
       await pump.stop()
+      await quarantine.stop()
       schemas.close()
       await writer.end({ timeout: 1 })
     },

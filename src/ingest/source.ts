@@ -59,7 +59,10 @@ export type LogSource = {
   readonly kind: 'kafka' | 'journal'
   /** Resolves at once; a broker that is away or a topic that doesn't exist yet is waited for, for ever. */
   start(sink: Sink): Promise<void>
-  /** Continue from these offsets: the next batch of each partition starts exactly there. For a lost compare-and-set. */
+  /**
+   * Continue from these offsets: the next batch of each partition starts exactly there. For a lost compare-and-set, and for a partition
+   * of the assignment that `assigned` left out or that was stuck, and that may be read now.
+   */
   rewind(positions: readonly Position[]): void
   /**
    * Asks the log itself, now, for every partition of every topic that exists (an unknown topic is left out).

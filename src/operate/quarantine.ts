@@ -1,95 +1,125 @@
-/** `forebay quarantine`: what could not be decoded or applied, and why. Reads only. */
-import type { Sql } from '../platform/postgres.ts'
+/** `forebay quarantine`: what could not be decoded or applied, why, and what is to be done about it. */
+import { userInfo } from 'node:os'
+import { createRedriver } from '../ingest/apply/redrive.ts'
+import type { LogRecord } from '../ingest/change.ts'
+import { createDecoder } from '../ingest/decode.ts'
+import { registeredViews } from '../ingest/generations.ts'
+import { decodeReady } from '../ingest/pump/block.ts'
+import { openSchemas } from '../ingest/registry/open.ts'
 import { present } from '../platform/present.ts'
 import { withDatabase } from './database.ts'
+import { startupCheck } from './migrate/install.ts'
+import { type Done, dropQuarantined, type Means, redriveQuarantined } from './quarantine/act.ts'
+import { listQuarantine, type State, showQuarantined, states } from './quarantine/records.ts'
+import { readModel } from './read-model.ts'
 import { type Input, print, UsageError, whole } from './verb.ts'
 
-export type Quarantined = {
-  readonly id: string
-  /** `topic-partition-offset`. */
-  readonly position: string
-  readonly entity: string | null
-  readonly reason: string
-  readonly state: string
-  readonly quarantinedAt: string
-}
-export type Record = Quarantined & {
-  readonly recordTime: string | null
-  readonly keyBytes: number | null
-  readonly valueBytes: number | null
-  readonly headers: readonly string[]
-  /** Only when asked for: they may be personal data. Text, or `base64:` and that. */
-  readonly key?: string | null
-  readonly value?: string | null
-}
-export type ListOptions = { readonly entity?: string; readonly topic?: string; readonly limit: number }
-
-/** The newest first. */
-export const listQuarantine = (sql: Sql, { entity, topic, limit }: ListOptions): Promise<readonly Quarantined[]> => sql<
-  Quarantined[]
->`
-  select id::text, topic || '-' || partition || '-' || "offset" as position, entity, reason, state,
-         forebay.iso(quarantined_at) as "quarantinedAt"
-  from forebay.quarantine
-  where (${entity ?? null}::text is null or entity = ${entity ?? null}) and (${topic ?? null}::text is null or topic = ${topic ?? null})
-  order by quarantine.id desc limit ${limit}`
-
-/** One record, undefined when there is none of that id. `values`: with its key and value. */
-export const showQuarantined = async (sql: Sql, id: string, values: boolean): Promise<Record | undefined> => {
-  type Row = Omit<Record, 'key' | 'value' | 'headers'> & {
-    key: Buffer | null
-    value: Buffer | null
-    headers: string[] | null
+const list = async (input: Input): Promise<number> => {
+  const options = {
+    limit: whole(input, 'limit') ?? 100,
+    states: statesOf(input.text('state')),
+    ...present({ entity: input.text('entity'), topic: input.text('topic') }),
   }
-  const [row] = await sql<Row[]>`
-    select id::text, topic || '-' || partition || '-' || "offset" as position, entity, reason, state,
-           forebay.iso(quarantined_at) as "quarantinedAt", forebay.iso(record_time) as "recordTime",
-           length(key) as "keyBytes", length(value) as "valueBytes",
-           case jsonb_typeof(headers) when 'object' then array(select jsonb_object_keys(headers)) end as headers,
-           case when ${values} then key end as key, case when ${values} then value end as value
-    from forebay.quarantine where id = ${id}::bigint`
-  if (!row) return undefined
-  const { key, value, headers, ...rest } = row
-  return { ...rest, headers: headers ?? [], ...(values ? { key: readable(key), value: readable(value) } : {}) }
+  const records = await withDatabase(input.config, 'quarantine', (sql) => listQuarantine(sql, options))
+  if (input.flag('json')) print(JSON.stringify({ records }))
+  else if (records.length === 0) print('Nothing is quarantined.')
+  else
+    for (const { id, position, entity, state, reason, quarantinedAt } of records)
+      print(`${id.padStart(6)}  ${quarantinedAt}  ${state}  ${position}  ${entity ?? '-'}  ${reason}`)
+  return 0
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-const readable = (bytes: Buffer | null): string | null => {
-  if (bytes === null) return null
+const statesOf = (asked: string | undefined): readonly State[] => {
+  if (asked === undefined) return ['PARKED', 'WAITING']
+  if (asked === 'ALL') return states
+  const known = states.find((state) => state === asked)
+  if (!known) throw new UsageError(`--state ${asked}: write ${states.join(', ')} or ALL`)
+  return [known]
+}
+
+const show = async (input: Input, id: string): Promise<number> => {
+  const record = await withDatabase(input.config, 'quarantine', (sql) => showQuarantined(sql, id, input.flag('values')))
+  if (!record) throw new Error(`No record ${id} is quarantined; see: forebay quarantine list`)
+  if (input.flag('json')) print(JSON.stringify(record))
+  else
+    for (const [name, value] of Object.entries(record))
+      print(`${name.padEnd(14)} ${Array.isArray(value) ? value.join(', ') : value}`)
+  return 0
+}
+
+const redrive = (input: Input, ids: readonly string[]): Promise<number> => {
+  const selection = present({
+    ids: ids.length > 0 ? ids : undefined,
+    entity: input.text('entity'),
+    topic: input.text('topic'),
+  })
+  const chosen = [...Object.keys(selection), ...(input.flag('all') ? ['all'] : [])]
+  if (chosen.length !== 1)
+    throw new UsageError('quarantine redrive: write ids, or one of --entity ENTITY, --topic TOPIC and --all')
+  return act(input, (means) => redriveQuarantined(means, selection))
+}
+
+const drop = (input: Input, ids: readonly string[]): Promise<number> => {
+  const reason = input.text('reason')?.trim()
+  if (ids.length === 0) throw new UsageError('quarantine drop: write the ids that list shows')
+  if (!reason) throw new UsageError('quarantine drop: write --reason TEXT; who, when and why is kept in forebay.audit')
+  return act(input, (means) => dropQuarantined(means, { ids, reason, actor: userName() }))
+}
+
+const userName = (): string => {
   try {
-    return utf8.decode(bytes)
+    return userInfo().username
   } catch {
-    return `base64:${bytes.toString('base64')}`
+    return `uid ${process.getuid?.() ?? 'unknown'}`
   }
+}
+
+/** Answers 1 where something chosen stays. */
+const act = async (input: Input, what: (means: Means) => Promise<Done>): Promise<number> => {
+  const model = await readModel(input.config.schema)
+  const done = await withDatabase(input.config, 'quarantine', async (sql) => {
+    await startupCheck(sql, model)
+    const catalog = await registeredViews(sql, model)
+    if (!catalog)
+      throw new Error(
+        `The views of ${input.config.schema} are not those that are kept up: start ingest with this folder first.`,
+      )
+    const schemas = openSchemas(sql, input.config.schemaRegistry)
+    try {
+      const decoder = createDecoder(model, schemas)
+      const ready = (record: LogRecord, epoch: number) => decodeReady(decoder, schemas, record, epoch)
+      const redriver = createRedriver(sql, model, catalog, decoder, input.config.schemaRegistry && ready)
+      return await what({ sql, decoder, redriver })
+    } finally {
+      schemas.close()
+    }
+  })
+  if (input.flag('json')) print(JSON.stringify(done))
+  else print(summary(done))
+  return done.parked + done.waiting > 0 ? 1 : 0
+}
+
+const summary = ({ redriven, superseded, dropped, parked, waiting, reread }: Done): string => {
+  const parts = [
+    [redriven, 'applied'],
+    [dropped, 'dropped'],
+    [superseded, 'superseded by a later one'],
+    [reread, reread === 1 ? 'partition goes on' : 'partitions go on'],
+    [parked, 'still parked'],
+    [waiting, 'still waiting'],
+  ] as const
+  const said = parts.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`)
+  return said.length > 0 ? `${said.join(', ')}.` : 'Nothing of that is held.'
 }
 
 /** The verb. */
 export const runQuarantine = async (input: Input): Promise<number> => {
-  const [action, id, ...rest] = input.positionals
-  if (action === 'list' && id === undefined) {
-    const options = {
-      limit: whole(input, 'limit') ?? 100,
-      ...present({ entity: input.text('entity'), topic: input.text('topic') }),
-    }
-    const records = await withDatabase(input.config, 'quarantine', (sql) => listQuarantine(sql, options))
-    if (input.flag('json')) print(JSON.stringify({ records }))
-    else if (records.length === 0) print('Nothing is quarantined.')
-    else
-      for (const { id, position, entity, state, reason, quarantinedAt } of records)
-        print(`${id.padStart(6)}  ${quarantinedAt}  ${state}  ${position}  ${entity ?? '-'}  ${reason}`)
-    return 0
-  }
-  if (action === 'show' && id !== undefined && rest.length === 0) {
-    if (!/^\d{1,18}$/.test(id)) throw new UsageError(`quarantine show ${id}: the id is the number that list shows`)
-    const record = await withDatabase(input.config, 'quarantine', (sql) =>
-      showQuarantined(sql, id, input.flag('values')),
-    )
-    if (!record) throw new Error(`No record ${id} is quarantined; see: forebay quarantine list`)
-    if (input.flag('json')) print(JSON.stringify(record))
-    else
-      for (const [name, value] of Object.entries(record))
-        print(`${name.padEnd(14)} ${Array.isArray(value) ? value.join(', ') : value}`)
-    return 0
-  }
-  throw new UsageError('write: forebay quarantine list, or: forebay quarantine show <id>')
+  const [action, ...ids] = input.positionals
+  const odd = ids.find((id) => !/^\d{1,18}$/.test(id))
+  if (odd !== undefined) throw new UsageError(`quarantine ${action} ${odd}: the id is the number that list shows`)
+  if (action === 'list' && ids.length === 0) return list(input)
+  if (action === 'show' && ids.length === 1) return show(input, ids[0]!)
+  if (action === 'redrive') return redrive(input, ids)
+  if (action === 'drop') return drop(input, ids)
+  throw new UsageError('write: forebay quarantine list, show <id>, redrive or drop; see --help')
 }

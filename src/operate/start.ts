@@ -1,11 +1,9 @@
 /** `forebay start`, `ingest` and `gateway`: the halves, on one HTTP server, over one database. */
-import { resolve } from 'node:path'
 import { configuredAuthenticator } from '../gateway/access/auth.ts'
 import { startGateway } from '../gateway/main.ts'
 import { missingConnections } from '../ingest/feed/feeds-of.ts'
 import { startIngest } from '../ingest/main.ts'
 import { missingRegistry } from '../ingest/registry/open.ts'
-import { formatFault, loadSchema } from '../model/load.ts'
 import type { Model } from '../model/model.ts'
 import { type Config, ConfigError } from '../platform/config.ts'
 import { startPostgres } from '../platform/embedded-postgres.ts'
@@ -15,6 +13,7 @@ import { type Lifetime, supervise } from '../platform/lifetime.ts'
 import { connect, placeOf, type Sql, untilReachable } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
 import { prepareDatabase, startupCheck } from './migrate/install.ts'
+import { readModel } from './read-model.ts'
 
 export type Halves = { readonly ingest: boolean; readonly gateway: boolean }
 export const both: Halves = { ingest: true, gateway: true }
@@ -94,13 +93,6 @@ export const startForebay = async (
     port: server.port,
     ready: () => ready(checks),
   }
-}
-
-const readModel = async (folder: string): Promise<Model> => {
-  const loaded = await loadSchema(folder)
-  if (loaded.ok) return loaded.model
-  const list = loaded.faults.map(formatFault).join('\n')
-  throw new Error(`The schema in ${resolve(folder)} has faults; nothing was started:\n${list}`)
 }
 
 const embed = async ({ dataDir }: Config, { resources, fail }: Lifetime): Promise<string> => {

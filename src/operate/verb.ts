@@ -24,8 +24,6 @@ export type Verb = {
   readonly operands?: string
   readonly options?: Readonly<Record<string, Option>>
   readonly needs?: Needs
-  /** Operands that are not running yet. */
-  readonly later?: readonly string[]
   /** Returns the exit code. Absent: not running yet. */
   readonly run?: (input: Input) => Promise<number>
 }
@@ -109,15 +107,7 @@ export const verbHelp = (verb: Verb): string => {
     return `  ${left.padEnd(26)} ${help}${multiple ? ' May be repeated.' : ''}`
   })
   const usage = ['forebay', verb.name, verb.operands, '[options]'].filter(Boolean).join(' ')
-  return [
-    `${usage}`,
-    '',
-    `${verb.summary}${verb.run ? '' : ' Not running yet.'}`,
-    ...(verb.later ? [`Not running yet: ${verb.later.join(', ')}.`] : []),
-    '',
-    'Options:',
-    ...lines,
-  ].join('\n')
+  return [`${usage}`, '', `${verb.summary}${verb.run ? '' : ' Not running yet.'}`, '', 'Options:', ...lines].join('\n')
 }
 
 /** Help on the whole. */
@@ -133,7 +123,6 @@ export const overview = (verbs: readonly Verb[]): string => {
     '',
     'Not running yet:',
     ...later.map(line),
-    ...verbs.flatMap(({ name, later = [] }) => later.map((operand) => `  ${name} ${operand}`)),
     '',
     'Environment: FOREBAY_SCHEMA (schema), PORT (4000), HOST, DATABASE_URL, DATABASE_READ_URL, KAFKA_BROKERS,',
     '  SCHEMA_REGISTRY_URL, REDIS_URL, JWKS_URL, JWT_ISSUER, JWT_AUDIENCE, FOREBAY_SECRET, FOREBAY_DATA (.forebay), FOREBAY_LOG (info)',

@@ -25,6 +25,8 @@ export type Config = {
   readonly jwtAudience?: string
   /** Keys cursors, position tokens and tokenized values (FOREBAY_SECRET); absent: one made in `dataDir`. */
   readonly secret?: string
+  /** Records of a topic that may be in quarantine before its partitions pause (FOREBAY_QUARANTINE_CAP). */
+  readonly quarantineCap: number
   readonly production: boolean
   /** What the embedded parts and development keys keep (FOREBAY_DATA). */
   readonly dataDir: string
@@ -88,6 +90,9 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   const port = Number(text('PORT') ?? 4000)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     faults.push(`PORT is ${text('PORT')}, which is not a whole number from 0 to 65535; write one like 4000`)
+  const capText = text('FOREBAY_QUARANTINE_CAP') ?? '1000'
+  if (!/^\d{1,9}$/.test(capText))
+    faults.push(`FOREBAY_QUARANTINE_CAP is ${capText}, which is not a whole number; write one like 1000`)
   const mode = text('NODE_ENV')
   const production = mode === 'production'
   if (mode && !production && /^prod/i.test(mode))
@@ -110,6 +115,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     port,
     host: text('HOST') ?? (production ? '0.0.0.0' : '127.0.0.1'),
     production,
+    quarantineCap: Number(capText),
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),
     ...(Object.keys(connections).length > 0 ? { connections } : {}),

@@ -90,6 +90,7 @@ const config = (jwksUrl: string | undefined, production: boolean) => ({
   host: '127.0.0.1',
   production,
   dataDir: '/nonexistent',
+  quarantineCap: 1000,
   ...(jwksUrl === undefined ? {} : { jwksUrl, jwtIssuer: issuer, jwtAudience: audience }),
 })
 

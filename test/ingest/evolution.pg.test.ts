@@ -66,7 +66,7 @@ test('an added optional field flows, and records from before it lack it', async 
   registry.register('customers-value', before)
   const source = memorySource([CUSTOMERS])
   source.append(customer(0, 1, before, { name: 'Ann' }))
-  await run(source, 2, schemas)
+  await run(source, { schemas: schemas })
   await untilAt('customers', 1)
   registry.register('customers-value', after)
   source.append(customer(1, 2, after, { name: 'Ben', region: 'north' }), customer(2, 1, before, { name: 'Cy' }))
@@ -84,7 +84,7 @@ test('a removed field that a view reads stops its entity with the reason, the ot
   registry.register('customers-value', before)
   const source = memorySource([CUSTOMERS, ORDERS])
   source.append(customer(0, 1, before, { name: 'Ann', region: 'north' }))
-  await run(source, 2, schemas)
+  await run(source, { schemas: schemas })
   await untilAt('customers', 1)
   registry.register('customers-value', after)
   source.append(customer(1, 2, after, { name: 'Ben' }), order(0, { id: 'o' }))
@@ -105,7 +105,7 @@ test('a removed field that came back in the latest schema stops nothing', async 
   registry.register('customers-value', row(field('name', 'string'), optional('region'), optional('more')))
   const source = memorySource([CUSTOMERS])
   source.append(customer(0, 1, full, { name: 'Ann', region: 'north' }), customer(1, 2, without, { name: 'Ben' }))
-  await run(source, 2, schemas)
+  await run(source, { schemas: schemas })
   await untilAt('customers', 2)
   expect(await regions()).toEqual([
     ['c0', 'north'],
@@ -120,7 +120,7 @@ test('a removed field stops its entity after a restart too, also while the regis
   const records = [customer(0, 1, before, { name: 'Ann' }), customer(1, 2, after, { name: 'Ben' })]
   const source = memorySource([CUSTOMERS])
   source.append(...records)
-  const { pump } = await run(source, 2, schemas)
+  const { pump } = await run(source, { schemas: schemas })
   await stopped()
   await source.stop()
   await pump.stop()
@@ -130,7 +130,7 @@ test('a removed field stops its entity after a restart too, also while the regis
   await schemas.load(['customers'])
   const again = memorySource([CUSTOMERS])
   again.append(...records)
-  await run(again, 2, schemas)
+  await run(again, { schemas: schemas })
   await stopped()
   expect(await position('customers')).toMatchObject({ next: 1 })
   await registry.start()
@@ -144,7 +144,7 @@ test('a retyped field that never converts stops its entity; one that may convert
   const source = memorySource([CUSTOMERS])
   source.append(customer(0, 1, text, { name: 'Ann' }), customer(1, 2, number, { name: 7 }))
   source.append(customer(2, 3, list, { name: ['x'] }))
-  await run(source, 2, schemas)
+  await run(source, { schemas: schemas })
   await stopped()
   await untilAt('customers', 2)
   expect((await customers()).map(({ name }) => name)).toEqual(['Ann', '7'])
@@ -158,7 +158,7 @@ test('a non-null field that an event’s schema lacks stops its entity at once',
   registry.register('customers-value', without)
   const source = memorySource([CUSTOMERS])
   source.append(customer(0, 1, without, {}))
-  await run(source, 2, schemas)
+  await run(source, { schemas: schemas })
   await stopped()
   expect(await position('customers')).toMatchObject({
     next: 0,

@@ -60,7 +60,7 @@ describe('C14 a source that went back in time', () => {
   test('C14 what is delivered of it meanwhile makes nobody’s batch come again', async () => {
     const source = memorySource(bothTopics)
     source.append(customer(0, { id: 'c' }, { lsn: 50 }), customer(1, { id: 'c' }, back))
-    const running = await run(source, 1)
+    const running = await run(source, { lanes: 1 })
     await until(async () => (await position('customers'))?.state === 'STUCK', 'stuck')
     const held = await holdApplier(running)
     const before = source.rewound.length
@@ -74,7 +74,7 @@ describe('C14 a source that went back in time', () => {
 
   test('C14 when the batch had to be halved its other half comes again', async () => {
     const source = memorySource(bothTopics)
-    const running = await run(source, 1)
+    const running = await run(source, { lanes: 1 })
     const held = await holdApplier(running)
     source.append(customer(0, { id: 'c' }, { lsn: 50 }), customer(1, { id: 'c' }, back))
     source.append(order(0, { id: 'o' }), order(1, { id: incompressible() }))

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { type Applied, createApplier } from '../../src/ingest/apply/apply.ts'
+import { createRedriver } from '../../src/ingest/apply/redrive.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { type Catalog, registerViews } from '../../src/ingest/generations.ts'
@@ -10,8 +11,8 @@ import { noRegistry } from '../../src/ingest/registry/open.ts'
 import type { SchemaStore } from '../../src/ingest/registry/schemas.ts'
 import type { Model } from '../../src/model/model.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
+import type { Means } from '../../src/operate/quarantine/act.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
-import { present } from '../../src/platform/present.ts'
 import { until } from '../kafka/client.ts'
 import { loadModel } from '../law/model.ts'
 import { untilBlocked } from '../law/stage.ts'
@@ -104,10 +105,15 @@ export const setUpPumps = (text = SHOP): void => {
 
 type Running = { readonly pump: Pump; readonly applied: readonly Applied[]; readonly failures: readonly string[] }
 /** `lanes`: 1 for what must be one batch, see `holdApplier`. */
+type More = {
+  readonly lanes?: number
+  readonly quarantined?: () => Promise<void>
+  readonly cap?: number
+  readonly schemas?: Omit<SchemaStore, 'load'>
+}
 export const startPumpOn = (
   source: Pick<MemorySource, 'rewind'>,
-  lanes?: number,
-  schemas: Store = noRegistry,
+  { schemas = noRegistry, cap, ...more }: More = {},
 ): Running => {
   const applied: Applied[] = []
   const failures: string[] = []
@@ -117,10 +123,10 @@ export const startPumpOn = (
     source,
     decoder: createDecoder(model, schemas),
     schemas,
-    applier: createApplier(writer, model, catalog),
+    applier: createApplier(writer, model, catalog, cap),
     applied: (result) => applied.push(result),
     failed: (reason) => failures.push(reason),
-    ...present({ lanes }),
+    ...more,
   })
   closing.push(
     () => writer.end({ timeout: 1 }),
@@ -128,12 +134,18 @@ export const startPumpOn = (
   )
   return { pump, applied, failures }
 }
-type Store = Omit<SchemaStore, 'load'>
-export const run = async (source: MemorySource, lanes?: number, schemas?: Store): Promise<Running> => {
-  const running = startPumpOn(source, lanes, schemas)
+export const run = async (source: MemorySource, more?: More): Promise<Running> => {
+  const running = startPumpOn(source, more)
   closing.push(() => source.stop())
   await source.start(running.pump.sink)
   return running
+}
+/** Called after the test. */
+export const later = (close: () => Promise<unknown>): void => void closing.push(close)
+/** An operator's, with this schema folder. */
+export const means = (): Means => {
+  const decoder = createDecoder(model)
+  return { sql, decoder, redriver: createRedriver(sql, model, catalog, decoder) }
 }
 export const position = async (topic: string, partition = 0) => {
   const [row] = await sql<{ next: number; state: string; reason: string | null }[]>`

@@ -21,6 +21,7 @@ test('an empty environment gives the embedded parts, on loopback', () => {
     host: '127.0.0.1',
     production: false,
     dataDir: '.forebay',
+    quarantineCap: 1000,
   })
 })
 
@@ -42,6 +43,7 @@ test('every variable is read', () => {
     JWT_AUDIENCE: 'a',
     FOREBAY_SECRET: 's'.repeat(32),
     FOREBAY_DATA: '/data',
+    FOREBAY_QUARANTINE_CAP: '7',
     NODE_ENV: 'production',
   })
   expect(config).toEqual({
@@ -58,6 +60,7 @@ test('every variable is read', () => {
     jwtAudience: 'a',
     secret: 's'.repeat(32),
     dataDir: '/data',
+    quarantineCap: 7,
     production: true,
   })
 })

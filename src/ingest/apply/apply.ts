@@ -9,9 +9,9 @@ import type { Partition } from '../source.ts'
 import { resolveSets } from './documents.ts'
 import { takeFence } from './fence.ts'
 import { holdBack } from './hold-back.ts'
-import { parkLanes } from './park.ts'
+import { parkQueues } from './park.ts'
 import { entitiesHeld } from './quarantine.ts'
-import { cutAtUnknownKeys, stopAt } from './stop.ts'
+import { cutAtCap, cutAtUnknownKeys, stopAt } from './stop.ts'
 import type { Stretch } from './stretch.ts'
 import { createWrite, Restored, sum, type Written } from './write.ts'
 
@@ -21,8 +21,10 @@ export type Applied = Written & {
   readonly parked: number
   readonly waiting: number
   readonly superseded: number
-  /** Partitions that stop at a record whose key can't be told. What the batch held beyond it was not applied. */
+  /** Partitions that stop at a record whose key can't be told. */
   readonly stopped: readonly (Partition & { readonly reason: string })[]
+  /** False where the batch held more: beyond such a record, or than quarantine has room for. All of that has to come again. */
+  readonly whole: boolean
 }
 /**
  * `lost`: a position was not where it was expected (somebody else applied, or a state forbids it): read the positions again.
@@ -37,7 +39,8 @@ export type ApplyResult =
 /** Throws Unfit and RefusedBy where a record is at fault. */
 export type Applier = { apply(stretches: readonly Stretch[]): Promise<ApplyResult> }
 
-export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier => {
+/** `cap`: records of a topic that quarantine has room for. */
+export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Number.POSITIVE_INFINITY): Applier => {
   const write = createWrite(model, catalog)
   const byTopic = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
   const namesOf = (stretches: readonly Stretch[]): readonly string[] =>
@@ -49,13 +52,13 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier
     apply: (given) =>
       sql
         .begin(async (tx) => {
-          const { stretches, stopping } = await cutAtUnknownKeys(tx, given)
+          const { stretches, stopping } = await cutAtUnknownKeys(tx, await cutAtCap(tx, given, cap))
           const [fence, held] = await Promise.all([
             takeFence(tx, stretches, catalog.version),
             entitiesHeld(tx, namesOf(stretches)),
           ])
           if (fence.kind !== 'held') throw new Abandoned(fence)
-          const { flowing, lanes } = await holdBack(
+          const { flowing, queues } = await holdBack(
             tx,
             model,
             stretches.flatMap(({ items }) => items),
@@ -67,7 +70,7 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier
             flowing.flatMap((item) => item.sets),
           )
           const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets], fence)
-          const parking = await parkLanes(tx, { model, catalog, write }, lanes, fence)
+          const parking = await parkQueues(tx, { model, catalog, write }, queues, fence)
           const stopped = stopping.length > 0 ? await stopAt(tx, stopping, fence.origin) : []
           return {
             kind: 'applied',
@@ -76,6 +79,7 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog): Applier
             waiting: parking.waiting,
             superseded: parking.superseded,
             stopped,
+            whole: stretches.every(({ to }, n) => to === given[n]!.to),
           } satisfies Applied
         })
         .catch((error: unknown) => {

@@ -13,13 +13,21 @@ export type Fence =
   | { readonly kind: 'lost' }
   | { readonly kind: 'unknown-generation'; readonly registered: number }
 
+/** The catalog is to be read by a statement after this one, so by a snapshot that sees what the lock has waited for. */
+const lockCatalog = (tx: Tx): Promise<unknown> => tx`select pg_advisory_xact_lock_shared(${locks.catalog}, 0)`
+
+/** For writers that move no position: no views can be registered until the transaction ends. Answers with the catalog's version. */
+export const holdCatalog = async (tx: Tx): Promise<number> => {
+  const [, [row]] = await Promise.all([lockCatalog(tx), tx<{ version: number }[]>`select version from forebay.catalog`])
+  return row!.version
+}
+
 export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: number): Promise<Fence> => {
   const asked = JSON.stringify(
     stretches.map(({ topic, partition, from, to }) => ({ topic, partition, expected: String(from), next: String(to) })),
   )
-  // The catalog is read by a statement after the lock's, so by a snapshot that sees what the lock has waited for.
   const [, [row]] = await Promise.all([
-    tx`select pg_advisory_xact_lock_shared(${locks.catalog}, 0)`,
+    lockCatalog(tx),
     tx<{ catalog: number; moved: number; unbounded: boolean; origin: string | null }[]>`
       with asked as materialized (
         select * from json_to_recordset(${asked}::text::json) as x(topic text, partition int, expected bigint, next bigint)),

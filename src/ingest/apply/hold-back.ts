@@ -3,11 +3,11 @@ import type { Model } from '../../model/model.ts'
 import { entityOf } from '../../model/sql/row-scope.ts'
 import type { Change, ReplaceSet } from '../change.ts'
 import type { Tx } from './fence.ts'
-import type { Lane, Step } from './lanes.ts'
 import { type HeldKey, heldKey, lockHeld, settledAlready } from './quarantine.ts'
+import type { Queue, Step } from './queues.ts'
 import { type Item, toldOf } from './stretch.ts'
 
-export type HeldBack = { readonly flowing: readonly Item[]; readonly lanes: readonly Lane[] }
+export type HeldBack = { readonly flowing: readonly Item[]; readonly queues: readonly Queue[] }
 
 /** `held`: the entities that something is held of. Every bad record's key could be told. */
 export const holdBack = async (
@@ -17,7 +17,7 @@ export const holdBack = async (
   held: ReadonlySet<string>,
 ): Promise<HeldBack> => {
   const bad = items.flatMap((item) => item.bad)
-  if (bad.length === 0 && held.size === 0) return { flowing: items, lanes: [] }
+  if (bad.length === 0 && held.size === 0) return { flowing: items, queues: [] }
   const keyOf = (entity: string, key: Step['told']['key']) => heldKey(entityOf(model, entity), key)
   const settled = await settledAlready(
     tx,
@@ -58,13 +58,13 @@ export const holdBack = async (
     ...behind.keys(),
     ...parking.flatMap(({ entity, told }) => (told ? [nameOf({ entity, key: keyOf(entity, told.key) })] : [])),
   ])
-  const lanes = [...slow].map((name): Lane => {
+  const queues = [...slow].map((name): Queue => {
     const { at, steps: own } = steps.get(name)!
     return { ...at, held: behind.get(name) ?? [], steps: own }
   })
   const apart = new Set<unknown>(
-    lanes.flatMap((lane) =>
-      lane.steps.map(({ act }) => (act.kind === 'change' ? act.change : act.kind === 'set' ? act.set : undefined)),
+    queues.flatMap((queue) =>
+      queue.steps.map(({ act }) => (act.kind === 'change' ? act.change : act.kind === 'set' ? act.set : undefined)),
     ),
   )
   const flows = (what: Change | ReplaceSet): boolean => !apart.has(what)
@@ -74,7 +74,7 @@ export const holdBack = async (
     sets: item.sets.filter(flows),
     bad: [],
   }))
-  return { flowing, lanes }
+  return { flowing, queues }
 }
 
 const nameOf = ({ entity, key }: HeldKey): string => `${entity} ${key}`

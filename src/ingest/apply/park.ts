@@ -1,10 +1,10 @@
-/** Works lanes with the tables at hand, and keeps what doesn't go through. */
+/** Works queues with the tables at hand, and keeps what doesn't go through. */
 import type { Model } from '../../model/model.ts'
 import type { Catalog } from '../generations.ts'
 import { resolveSets } from './documents.ts'
 import type { Tx } from './fence.ts'
-import { type Hands, type Lane, type Step, type Worked, workLanes } from './lanes.ts'
 import { type Kept, keep, settle } from './quarantine.ts'
+import { type Hands, type Queue, type Step, type Worked, workQueues } from './queues.ts'
 import { storedOf } from './stored.ts'
 import { nothing, type Origins, sum, type Write, type Written } from './write.ts'
 
@@ -17,10 +17,10 @@ export type Parking = {
 export type Tools = { readonly model: Model; readonly catalog: Catalog; readonly write: Write }
 
 /** Of a batch: nothing of its own is in quarantine yet. */
-export const parkLanes = async (tx: Tx, tools: Tools, lanes: readonly Lane[], from: Origins): Promise<Parking> => {
-  if (lanes.length === 0) return { written: nothing, parked: 0, waiting: 0, superseded: 0 }
-  const { worked, written } = await work(tx, tools, lanes, from)
-  const kept = lanes.flatMap((lane) => lane.steps.flatMap((step) => keptOf(lane, step, worked)))
+export const parkQueues = async (tx: Tx, tools: Tools, queues: readonly Queue[], from: Origins): Promise<Parking> => {
+  if (queues.length === 0) return { written: nothing, parked: 0, waiting: 0, superseded: 0 }
+  const { worked, written } = await work(tx, tools, queues, from)
+  const kept = queues.flatMap((queue) => queue.steps.flatMap((step) => keptOf(queue, step, worked)))
   await keep(tx, kept, from.origin)
   await settle(
     tx,
@@ -36,11 +36,11 @@ export const parkLanes = async (tx: Tx, tools: Tools, lanes: readonly Lane[], fr
   }
 }
 
-/** Lanes through the one entity statement (C7), with log entries of that origin. */
+/** Queues through the one entity statement (C7), with log entries of that origin. */
 export const work = async (
   tx: Tx,
   { model, write }: Tools,
-  lanes: readonly Lane[],
+  queues: readonly Queue[],
   from: Origins,
 ): Promise<{ readonly worked: Worked; readonly written: Written }> => {
   let written = nothing
@@ -53,13 +53,13 @@ export const work = async (
     },
     stored: (entity, steps) => storedOf(tx, entity, steps),
   }
-  return { worked: await workLanes(model, lanes, hands), written }
+  return { worked: await workQueues(model, queues, hands), written }
 }
 
 const states = { parked: 'PARKED', waiting: 'WAITING', superseded: 'SUPERSEDED' } as const
 export const waitsBehind = 'waits behind a parked record of its key'
 
-const keptOf = ({ entity, key }: Lane, step: Step, { fates }: Worked): Kept[] => {
+const keptOf = ({ entity, key }: Queue, step: Step, { fates }: Worked): Kept[] => {
   const fate = fates.get(step)!
   if (fate === 'applied') return []
   const { record, epoch, told, act } = step

@@ -18,7 +18,7 @@ import type { Entity } from '../../model/model.ts'
 import type { LogRecord, Position, Told } from '../change.ts'
 import type { Tx } from './fence.ts'
 import { keyText } from './fold.ts'
-import type { Held } from './lanes.ts'
+import type { Held } from './queues.ts'
 
 /** Longer ones would not fit an index. */
 const longestKey = 500

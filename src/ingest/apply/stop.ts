@@ -5,7 +5,7 @@
 import type { BadRecord } from '../change.ts'
 import { type Partition, partitionName } from '../source.ts'
 import type { Tx } from './fence.ts'
-import { keep, settledAlready } from './quarantine.ts'
+import { isHeld, keep, settledAlready } from './quarantine.ts'
 import type { Item, Stretch } from './stretch.ts'
 
 /** `stretches`: as far as they may be applied. `stopping`: the records that end them. */
@@ -39,6 +39,31 @@ export const cutAtUnknownKeys = async (tx: Tx, stretches: readonly Stretch[]): P
   return { stretches: cut, stopping }
 }
 
+/**
+ * As far as their bad records fill quarantine to one beyond the cap, at which the topic pauses. What waits behind parked records is not
+ * known yet and may exceed it, by a batch.
+ */
+export const cutAtCap = async (tx: Tx, stretches: readonly Stretch[], cap: number): Promise<readonly Stretch[]> => {
+  const badOf = ({ items }: Stretch): number => items.reduce((total, { bad }) => total + bad.length, 0)
+  const topics = [...new Set(stretches.filter((one) => badOf(one) > 0).map(({ topic }) => topic))]
+  if (topics.length === 0 || cap === Number.POSITIVE_INFINITY) return stretches
+  const rows = await tx.unsafe<{ topic: string; n: number }[]>(
+    `select topic, count(*)::int as n from forebay.quarantine where ${isHeld} and topic = any($1::text[]) group by topic`,
+    [topics],
+  )
+  const held = new Map(rows.map(({ topic, n }) => [topic, n]))
+  return stretches.map((stretch): Stretch => {
+    const { topic } = stretch
+    const at = stretch.items.findIndex(({ bad }) => {
+      const before = held.get(topic) ?? 0
+      held.set(topic, before + bad.length)
+      return bad.length > 0 && before > cap
+    })
+    if (at < 0) return stretch
+    return { ...stretch, to: stretch.items[at]!.record.offset, items: stretch.items.slice(0, at) }
+  })
+}
+
 /** Stops the partitions of these records, whose positions are at them, and says why. */
 export const stopAt = async (
   tx: Tx,
@@ -52,11 +77,7 @@ export const stopAt = async (
   )
   const known = stopping.map((bad, n) => ({ ...bad, id: ids[n]! }))
   const stops = [...Map.groupBy(known, ({ record }) => partitionName(record)).values()].map((bad) => {
-    const [
-      {
-        record: { topic, partition, offset },
-      } = bad[0]!,
-    ] = bad
+    const { topic, partition, offset } = bad[0]!.record
     const why = bad.map(({ entity, reason }) => `${entity}: ${reason}`).join('; ')
     const list = bad.map(({ id }) => id).join(' ')
     return {
@@ -65,6 +86,7 @@ export const stopAt = async (
       reason: `the key of the record at ${topic}-${partition}-${offset} can't be told (${why}). After a fix: forebay quarantine redrive ${list}. To go on without it: forebay quarantine drop ${list} --reason …`,
     }
   })
+  // The row is this transaction's since its fence.
   await tx`
     update forebay.positions p set state = 'PAUSED', reason = s.reason, paused_by = 'RECORD'
     from json_to_recordset(${JSON.stringify(stops)}::text::json) as s(topic text, partition int, reason text)

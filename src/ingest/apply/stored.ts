@@ -4,7 +4,7 @@ import { columnName, columnSqlType, entityTable, ident } from '../../model/names
 import { columnOf } from '../../model/sql/row-scope.ts'
 import type { CellValue, Change, ReplaceSet } from '../change.ts'
 import type { Tx } from './fence.ts'
-import type { Step } from './lanes.ts'
+import type { Step } from './queues.ts'
 
 /** Of one entity. A row is known by the position that wrote it last. */
 export const storedOf = async (tx: Tx, entity: Entity, steps: readonly Step[]): Promise<ReadonlySet<Step>> => {

@@ -26,10 +26,11 @@ export type ApplyWhole = (stretches: readonly Stretch[]) => Promise<'on' | 'inte
 export const wholeApplier = (options: {
   readonly applier: Applier
   readonly applied: (result: Applied) => void
+  readonly quarantined: () => Promise<void>
   readonly stuck: (partition: Partition, reason: string) => Promise<void>
   readonly unfit: (reason: string) => void
 }): ApplyWhole => {
-  const applied = (result: Applied): void => {
+  const applied = async (result: Applied): Promise<void> => {
     appliedTotal.inc(result.rows)
     droppedTotal.inc({ reason: 'older' }, result.older)
     droppedTotal.inc({ reason: 'duplicate' }, result.duplicate)
@@ -39,6 +40,7 @@ export const wholeApplier = (options: {
     options.applied(result)
     for (const { reason, ...partition } of result.stopped)
       log.error('partition.paused', { partition: partitionName(partition), reason })
+    if (result.parked + result.waiting > 0) await options.quarantined()
   }
   return async (stretches) => {
     const between = await persist(options.applier, stretches, applied)

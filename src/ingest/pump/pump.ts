@@ -4,6 +4,7 @@
  * Each partition belongs to one lane, so its batches are applied in the order of its log; lanes don't wait for each other. Where a
  * key moves from one partition to another, the version guard decides, as between two processes (C1, C12).
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createBreaker } from '../../platform/breaker.ts'
 import { describeError, log } from '../../platform/log.ts'
 import { counter, gauge } from '../../platform/metrics.ts'
@@ -22,6 +23,8 @@ import { type Lane, startLane, type Turned } from './lane.ts'
 
 /** Transactions in flight at once: as many as the applier has connections. */
 export const usualLanes = 2
+/** How soon a partition goes on that was let run again. */
+const resumeMs = 300
 
 const skippedTotal = counter({
   name: 'forebay_records_skipped_total',
@@ -52,13 +55,15 @@ export const startPump = (options: {
   readonly schemas: Pick<SchemaStore, 'fetch'>
   readonly applier: Applier
   readonly applied: (result: Applied) => void
+  /** Called after a commit that put records into quarantine, and waited for: it may pause what comes next. */
+  readonly quarantined?: () => Promise<void>
   readonly failed: (reason: string) => void
   readonly lanes?: number
 }): Pump => {
   const { sql, decoder, lanes = usualLanes } = options
   const epochs = new Map<string, number>()
-  /** Partitions that nobody may read for now. */
-  const halted = new Set<string>()
+  /** Partitions that nobody may read for now, by name. */
+  const halted = new Map<string, Partition>()
   /** Replaced when a partition is rewound or assigned anew: what was delivered before is of no use after it. */
   const turns = new Map<string, object>()
   const laneOf = new Map<string, Lane>()
@@ -96,8 +101,22 @@ export const startPump = (options: {
   const rewind = async (partitions: readonly Partition[]): Promise<void> => {
     clear(partitions)
     const running = remember(await runningPositions(sql, partitions))
-    for (const partition of partitions) halted.add(partitionName(partition))
+    halt(partitions, running)
+    options.source.rewind(running)
+  }
+  /** Those of them that are not running. */
+  const halt = (partitions: readonly Partition[], running: readonly Claimed[]): void => {
+    for (const { topic, partition } of partitions) halted.set(partitionName({ topic, partition }), { topic, partition })
     for (const position of running) halted.delete(partitionName(position))
+  }
+  /** Goes on with what an operator, or another process, has let run again. */
+  const resume = async (): Promise<void> => {
+    if (halted.size === 0) return
+    const running = remember(await runningPositions(sql, [...halted.values()]))
+    if (running.length === 0) return
+    clear(running)
+    halt([], running)
+    log.info('partition.resumed', { partitions: running.map(partitionName) })
     options.source.rewind(running)
   }
 
@@ -130,9 +149,10 @@ export const startPump = (options: {
       for (const one of all) one.clear()
       await Promise.all(all.map((one) => one.idle()))
       halted.clear()
-      const claimed = await claimPositions(sql, extents)
-      await endHold(sql, claimed)
-      return remember(claimed)
+      const running = await claimPositions(sql, extents)
+      await endHold(sql, running)
+      halt(extents, running)
+      return remember(running)
     },
     async deliver({ topic, partition, to, ...batch }) {
       if (stopped) throw new Error('the pump has stopped')
@@ -169,7 +189,13 @@ export const startPump = (options: {
     clear([partition])
     await markStuck(sql, partition, reason)
   }
-  const applyWhole = wholeApplier({ applier: options.applier, applied: options.applied, stuck: stop, unfit: fail })
+  const applyWhole = wholeApplier({
+    applier: options.applier,
+    applied: options.applied,
+    quarantined: options.quarantined ?? (async () => {}),
+    stuck: stop,
+    unfit: fail,
+  })
   const breaker = createBreaker({ dependency: 'postgres' })
   const work = async (batch: readonly Stretch[]): Promise<void> => {
     if ((await applyWhole(batch)) === 'interrupted' && !stopped) await rewind(batch)
@@ -187,14 +213,25 @@ export const startPump = (options: {
   const all: readonly Lane[] = Array.from({ length: lanes }, () =>
     startLane({ work, wanted, breaker, failed, changed: () => waiting.set(backlog()) }),
   )
+  const ended = new AbortController()
+  const resuming = every(resumeMs, ended.signal, resume)
   return {
     sink,
     backlog,
     trouble: () => (breaker.state() === 'CLOSED' ? undefined : 'Postgres takes no changes now; they are tried again'),
     async stop() {
       stopped = true
+      ended.abort()
       holds.letGo()
-      await Promise.all(all.map((one) => one.stop()))
+      await Promise.all([resuming, ...all.map((one) => one.stop())])
     },
+  }
+}
+
+/** Until the signal. What fails is tried again. */
+const every = async (ms: number, signal: AbortSignal, act: () => Promise<void>): Promise<void> => {
+  while (!signal.aborted) {
+    await sleep(ms, undefined, { signal }).catch(() => {})
+    if (!signal.aborted) await act().catch(() => {})
   }
 }

@@ -12,8 +12,8 @@ import type { Sql } from '../../platform/postgres.ts'
 import type { Applier, ApplyResult } from '../apply/apply.ts'
 import { resolveSets } from '../apply/documents.ts'
 import type { Tx } from '../apply/fence.ts'
-import { orderedByLog } from '../apply/lanes.ts'
 import { heldKey, keep } from '../apply/quarantine.ts'
+import { orderedByLog } from '../apply/queues.ts'
 import { createWrite } from '../apply/write.ts'
 import type { BadRecord, CellValue, Told } from '../change.ts'
 import type { Catalog } from '../generations.ts'
@@ -52,7 +52,7 @@ export const replayApplier = ({ sql, model, catalog, id, passedOver }: ReplayOpt
         state: 'PARKED' as const,
       }))
       await keep(tx, kept, fence.origin)
-      const none = { waiting: 0, superseded: 0, stopped: [] }
+      const none = { waiting: 0, superseded: 0, stopped: [], whole: true }
       const over = bad.filter((one) => !parking.some(({ record }) => record === one.record))
       return { result: { kind: 'applied', ...written, ...none, parked: kept.length }, over }
     })

@@ -207,8 +207,7 @@ export const journalSource = ({
     },
     rewind(positions) {
       for (const position of positions) {
-        const name = partitionName(position)
-        if (next.has(name)) next.set(name, { ...position })
+        next.set(partitionName(position), { ...position })
       }
       wake.resolve()
     },

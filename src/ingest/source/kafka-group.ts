@@ -40,6 +40,8 @@ export const joinGroup = async (
   extents: () => Promise<readonly Extent[]>,
 ): Promise<Group> => {
   let lanes = new Map<string, Lane>()
+  /** Names of all partitions of this assignment, read or not. */
+  let assigned: ReadonlySet<string> = new Set()
   /** Replaced at each assignment; settles when that one is over, and with it every delivery of it. */
   let term = Promise.withResolvers<void>()
   /** Settles when the group calls: kafkajs joins again only once every batch it handed out has come back. */
@@ -61,6 +63,7 @@ export const joinGroup = async (
     for (let wait = retryMs; mine === term && !left; wait = Math.min(2 * wait, longestRetryMs)) {
       // Nothing is fetched until its position is known, or it would be from the group's offset.
       lanes = new Map()
+      assigned = new Set(partitions.map(partitionName))
       for (const partition of partitions) pause(partition)
       const complete = await take(partitions, mine).catch((error: unknown) => {
         log.warn('kafka.assignment.failed', { error })
@@ -90,6 +93,16 @@ export const joinGroup = async (
       resume(lane)
     }
     return asked.length === partitions.length
+  }
+
+  /** A partition of this assignment that nobody might read when it was made, or from some time on. */
+  const adopt = ({ topic, partition, offset }: Position): void => {
+    const name = partitionName({ topic, partition })
+    if (!assigned.has(name)) return
+    const lane = { topic, partition, next: offset, turn: 0, flight: undefined, tail: Promise.resolve() }
+    lanes.set(name, lane)
+    seek(lane)
+    resume(lane)
   }
 
   /** The offset up to which the sink has it; undefined when it was not taken now, and comes again. */
@@ -213,7 +226,10 @@ export const joinGroup = async (
     rewind(positions) {
       for (const position of positions) {
         const lane = lanes.get(partitionName(position))
-        if (lane === undefined) continue
+        if (lane === undefined) {
+          adopt(position)
+          continue
+        }
         lane.next = position.offset
         lane.turn += 1
         lane.flight = undefined

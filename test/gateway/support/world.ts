@@ -128,6 +128,7 @@ export const startWorld = async (options: {
       host: '127.0.0.1',
       production: false,
       dataDir,
+      quarantineCap: 1000,
       secret: 'a secret that every run of the tests shares',
       databaseUrl,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),

@@ -27,7 +27,7 @@ export type Held = Position & { readonly id: string; readonly epoch: number; rea
 
 export type Fate = 'applied' | 'parked' | 'waiting' | 'superseded'
 /** One key's records, in order, behind those that are `held` already. */
-export type Lane = {
+export type Queue = {
   readonly entity: string
   readonly key: string
   readonly held: readonly Held[]
@@ -36,27 +36,29 @@ export type Lane = {
 /** `fates`: of each step. `superseded`: which of those that were held. */
 export type Worked = { readonly fates: ReadonlyMap<Step, Fate>; readonly superseded: readonly Held[] }
 
-/** What lanes are worked with. `stored`: which of these full images are in their tables now. */
+/** What queues are worked with. `stored`: which of these full images are in their tables now. */
 export type Hands = {
   write(entity: Entity, steps: readonly Step[]): Promise<void>
   stored(entity: Entity, steps: readonly Step[]): Promise<ReadonlySet<Step>>
 }
 
 type Waiting = { readonly at: Omit<Held, 'id'>; readonly held?: Held; readonly step?: Step }
-type Progress = { readonly lane: Lane; next: number; waiting: readonly Waiting[] }
+type Progress = { readonly queue: Queue; next: number; waiting: readonly Waiting[] }
 
-/** All lanes at once, so that the statements grow with the changes of mind within a lane, not with lanes or records. */
-export const workLanes = async (model: Model, lanes: readonly Lane[], hands: Hands): Promise<Worked> => {
+/** All queues at once, so that the statements grow with the changes of mind within a queue, not with queues or records. */
+export const workQueues = async (model: Model, queues: readonly Queue[], hands: Hands): Promise<Worked> => {
   const fates = new Map<Step, Fate>()
   const superseded: Held[] = []
-  const all = lanes.map((lane): Progress => ({ lane, next: 0, waiting: lane.held.map((held) => ({ at: held, held })) }))
+  const all = queues.map(
+    (queue): Progress => ({ queue, next: 0, waiting: queue.held.map((held) => ({ at: held, held })) }),
+  )
   for (;;) {
     const turns = all.flatMap((progress) => {
       const steps = advance(progress, fates)
       return steps.length > 0 ? [{ progress, steps }] : []
     })
     if (turns.length === 0) return { fates, superseded }
-    for (const [name, group] of Map.groupBy(turns, ({ progress }) => progress.lane.entity)) {
+    for (const [name, group] of Map.groupBy(turns, ({ progress }) => progress.queue.entity)) {
       const entity = entityOf(model, name)
       const steps = group.flatMap((turn) => turn.steps)
       await hands.write(entity, steps)
@@ -81,7 +83,7 @@ export const workLanes = async (model: Model, lanes: readonly Lane[], hands: Han
 
 /** Lets what must wait wait, and answers with the next steps that may be written. */
 const advance = (progress: Progress, fates: Map<Step, Fate>): readonly Step[] => {
-  const { steps } = progress.lane
+  const { steps } = progress.queue
   const taken: Step[] = []
   while (progress.next < steps.length) {
     const step = steps[progress.next]!
