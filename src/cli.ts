@@ -6,6 +6,7 @@ import {
   print,
   readArguments,
   UsageError,
+  usage,
   type Verb,
   verbHelp,
   whole,
@@ -15,6 +16,7 @@ import { ConfigError, readConfig } from './platform/config.ts'
 import { dieOnUncaught } from './platform/lifetime.ts'
 import { log } from './platform/log.ts'
 import { present } from './platform/present.ts'
+import { registryUrls } from './platform/schema-registry.ts'
 
 const json = { type: 'boolean', help: 'Print JSON.' } as const
 const answering = { production: ['JWKS_URL', 'FOREBAY_SECRET'] } as const
@@ -58,9 +60,20 @@ const verbs: readonly Verb[] = [
     name: 'check',
     summary: 'Judges the schema folder and names every fault with its place.',
     operands: '[folder]',
-    options: { json },
-    run: async ({ config, positionals: [folder = config.schema], flag }) =>
-      (await import('./operate/check.ts')).runCheck(folder, { json: flag('json') }),
+    options: {
+      against: {
+        type: 'string',
+        value: 'URL',
+        help: "Judges by the latest schemas of this registry instead, with the environment's credentials.",
+      },
+      json,
+    },
+    run: async ({ config, positionals: [folder = config.schema], flag, text }) => {
+      const url = text('against')
+      const urls = usage(() => registryUrls(url))
+      const against = urls && { ...config.schemaRegistry, urls }
+      return (await import('./operate/check.ts')).runCheck(folder, { json: flag('json'), ...present({ against }) })
+    },
   },
   {
     name: 'migrate',

@@ -119,7 +119,7 @@ const decodeFor = (topic: Topic, record: LogRecord, epoch: number): readonly Dec
 }
 
 /** Asked only of schemas that lack a column: compiling every view takes a while. */
-const neededBy = (model: Model): Needed => {
+export const neededBy = (model: Model): Needed => {
   let read: Set<string> | undefined
   return (entity, column) => {
     read ??= new Set(

@@ -1,10 +1,24 @@
-/** `forebay check`: judges a schema folder as a whole. */
+/** `forebay check`: judges a schema folder as a whole, and with `--against` what a registry's schemas give it. */
+import { RegistryError } from '../ingest/registry/client.ts'
+import { openRegistry } from '../ingest/registry/open.ts'
 import { formatFault, loadSchema } from '../model/load.ts'
 import type { Model, View } from '../model/model.ts'
+import type { SchemaRegistry } from '../platform/schema-registry.ts'
+import { type Against, checkAgainst, type Finding } from './check-against.ts'
 
-/** Prints every fault, or what the folder declares. Gives the exit code: 0 when it holds, 1 with faults. */
-export const runCheck = async (folder: string, { json = false }: { readonly json?: boolean } = {}): Promise<number> => {
+export type CheckOptions = {
+  readonly json?: boolean
+  /** The registry to judge by. */
+  readonly against?: SchemaRegistry
+}
+
+/**
+ * Prints every fault, or what the folder declares. Gives the exit code: 0 when it holds, 1 with faults (of a registry's schemas: with
+ * errors), 2 when the registry can't be asked.
+ */
+export const runCheck = async (folder: string, { json = false, against }: CheckOptions = {}): Promise<number> => {
   const loaded = await loadSchema(folder)
+  if (loaded.ok && against) return judgeBy(loaded.model, against, json)
   if (json) console.log(JSON.stringify(loaded.ok ? { ok: true, ...summary(loaded.model) } : loaded))
   else if (loaded.ok) for (const line of describe(folder, loaded.model)) console.log(line)
   else {
@@ -12,6 +26,38 @@ export const runCheck = async (folder: string, { json = false }: { readonly json
     console.log(`${loaded.faults.length} ${loaded.faults.length === 1 ? 'fault' : 'faults'} in ${folder}`)
   }
   return loaded.ok ? 0 : 1
+}
+
+const judgeBy = async (model: Model, registry: SchemaRegistry, json: boolean): Promise<number> => {
+  const client = openRegistry(registry)
+  try {
+    const found = await checkAgainst(model, client)
+    const ok = found.findings.every(({ level }) => level !== 'error')
+    if (json) console.log(JSON.stringify({ ok, ...found }))
+    else for (const line of report(found)) console.log(line)
+    return ok ? 0 : 1
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error
+    if (json) console.log(JSON.stringify({ ok: false, reason: error.message }))
+    else console.log(`Nothing was judged: ${error.message}`)
+    return 2
+  } finally {
+    client.close()
+  }
+}
+
+const report = ({ findings, subjects, unregistered }: Against): readonly string[] => {
+  const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length
+  const by = ({ subject, version, schema }: Finding): string =>
+    subject === undefined ? '' : ` in ${subject} version ${version} (schema ${schema})`
+  return [
+    ...findings.map((finding) => {
+      const problem = `${finding.level}: ${finding.coordinate} ${finding.problem}${by(finding)}`
+      return formatFault({ ...finding, problem })
+    }),
+    ...(unregistered.length > 0 ? [`Not judged, as their format names no schema: ${unregistered.join(', ')}`] : []),
+    `${count('error')} errors, ${count('warning')} warnings by ${subjects.length} subjects`,
+  ]
 }
 
 const summary = (model: Model) => ({

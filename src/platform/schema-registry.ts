@@ -22,13 +22,8 @@ export const readSchemaRegistry = (
     token: text('SCHEMA_REGISTRY_TOKEN'),
     ca: text('SCHEMA_REGISTRY_CA'),
   }
-  const urls = (text('SCHEMA_REGISTRY_URL') ?? '').split(',').map((url) => url.trim())
-  const named = urls.filter(Boolean)
-  for (const url of named)
-    if (!/^https?:\/\//i.test(url) || !URL.canParse(url))
-      faults.push(
-        'SCHEMA_REGISTRY_URL has an entry that is not an http: or https: URL; write one like https://host:8081, several with commas',
-      )
+  const named = listed(text('SCHEMA_REGISTRY_URL') ?? '')
+  if (!named.every(isWeb)) faults.push(`SCHEMA_REGISTRY_URL ${noUrl}`)
   if (given.token && given.username)
     faults.push('SCHEMA_REGISTRY_TOKEN and SCHEMA_REGISTRY_USERNAME are both set; keep the one that the registry takes')
   if ((given.username === undefined) !== (given.password === undefined))
@@ -36,3 +31,19 @@ export const readSchemaRegistry = (
   if (named.length === 0 && Object.values(given).every((value) => value === undefined)) return undefined
   return { urls: named, ...present(given) }
 }
+
+/** Of an option. Throws where one is no URL. */
+export const registryUrls = (text: string | undefined): readonly string[] | undefined => {
+  if (text === undefined) return undefined
+  const urls = listed(text)
+  if (urls.length === 0 || !urls.every(isWeb)) throw new Error(`the registry ${noUrl}`)
+  return urls
+}
+
+const listed = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((url) => url.trim())
+    .filter(Boolean)
+const isWeb = (url: string): boolean => /^https?:\/\//i.test(url) && URL.canParse(url)
+const noUrl = 'has an entry that is not an http: or https: URL; write one like https://host:8081, several with commas'
