@@ -271,3 +271,28 @@ describe('each: the elements of an array are rows', () => {
     expect(decode(line, change(undefined))).toEqual(unsent)
   })
 })
+
+describe('rows that Debezium has unwrapped', () => {
+  const customer = entity('Customer', ['id'], [column('id', 'ID!'), column('name', 'String!')], {
+    format: 'JSON',
+    version: ['__source_lsn'],
+    typeAt: ['__deleted'],
+    events: [event('false', 'UPSERT'), event('true', 'DELETE')],
+  })
+  const row = (deleted: string, lsn: number, more: object) =>
+    JSON.stringify({ id: 'c1', ...more, __deleted: deleted, __op: deleted === 'true' ? 'd' : 'u', __source_lsn: lsn })
+
+  test('come by their lsn; a rewritten delete needs nothing but its key, and the tombstone after it says nothing', () => {
+    expect(changeOf(decode(customer, row('false', 41, { name: 'Ann' })))).toMatchObject({
+      op: 'upsert',
+      row: { id: 'c1', name: 'Ann' },
+      version: { kind: 'ordered', major: 41n },
+    })
+    expect(changeOf(decode(customer, row('true', 42, { name: null })))).toMatchObject({
+      op: 'delete',
+      row: { id: 'c1' },
+      version: { kind: 'ordered', major: 42n },
+    })
+    expect(decode(customer, null, { key: 'c1' })).toEqual([{ kind: 'skipped', reason: 'tombstone' }])
+  })
+})
