@@ -153,3 +153,13 @@ export const untilEqual = async (source: Source, { sql }: Engine, ms = 30_000): 
   expect(found).toEqual(wanted)
   expect([...(await sql`select topic, reason from forebay.quarantine`)]).toEqual([])
 }
+
+/** No record stands twice in the journal: not one key with one content and one place in the source's order. */
+export const expectNoDuplicates = async ({ sql }: Engine): Promise<void> => {
+  const twice = await sql`
+    select topic, convert_from(key, 'UTF8') as key, count(*) from (
+      select topic, key, convert_from(value, 'UTF8')::jsonb - 'ts_us' as value from forebay.journal where value is not null) r
+    where value->'source'->>'lsn' is not null
+    group by topic, key, value having count(*) > 1`
+  expect([...twice]).toEqual([])
+}

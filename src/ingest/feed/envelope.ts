@@ -9,14 +9,17 @@ export const unsent = Symbol('unsent')
 /** Of one row, in the columns' order. */
 export type Cells = readonly Cell[]
 
-/** `lsn`, and `order` within its transaction, make the version (C12); without them the record's offset does. `micros`: since 1970. */
+/**
+ * `lsn`: where the change stands in the source's log, `commit` where its transaction's commit does; together they make the version
+ * (C12), and without them the record's offset does. `micros`: since 1970.
+ */
 export type Origin = {
   readonly connection: string
   readonly table: Pick<PgTable, 'schema' | 'name'>
   readonly micros: bigint
   readonly snapshot: 'first' | 'true' | 'last' | 'false'
   readonly lsn?: bigint
-  readonly order?: number
+  readonly commit?: bigint
   readonly xid?: number
 }
 
@@ -39,7 +42,7 @@ export const keyJson = ({ columns, key }: Pick<PgTable, 'columns' | 'key'>, cell
 
 /** `before` and `after` as JSON text. */
 export const envelope = (op: string, before: string | null, after: string | null, origin: Origin): Buffer => {
-  const { connection, table, micros, snapshot, lsn, order, xid } = origin
+  const { connection, table, micros, snapshot, lsn, commit, xid } = origin
   const source = [
     field('connector', '"forebay"'),
     field('name', JSON.stringify(connection)),
@@ -48,7 +51,7 @@ export const envelope = (op: string, before: string | null, after: string | null
     field('ts_us', String(micros)),
     field('snapshot', JSON.stringify(snapshot)),
     ...(lsn === undefined ? [] : [field('lsn', String(lsn))]),
-    ...(order === undefined ? [] : [field('order', String(order))]),
+    ...(commit === undefined ? [] : [field('sequence', JSON.stringify(JSON.stringify([String(commit), String(lsn)])))]),
     ...(xid === undefined ? [] : [field('txId', String(xid))]),
   ]
   return Buffer.from(

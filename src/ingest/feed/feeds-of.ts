@@ -4,6 +4,7 @@ import { connectionVariable } from '../../platform/config.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Feed } from '../feed.ts'
 import { pollFeed } from './poll.ts'
+import { slotFeed } from './slot-feed.ts'
 
 export type Connections = Readonly<Record<string, string>>
 type Read = { readonly topic: string; readonly table: TableSource }
@@ -27,11 +28,19 @@ export const missingConnections = (model: Model, connections: Connections): read
   )
 }
 
-export const feedsOf = (model: Model, connections: Connections, sql: Sql): readonly Feed[] =>
-  tablesOf(model).flatMap(({ topic, table }) => {
+/** One feed a polled table; one a connection for all that its slot follows. */
+export const feedsOf = (model: Model, connections: Connections, sql: Sql): readonly Feed[] => {
+  const tables = tablesOf(model)
+  const polls = tables.flatMap(({ topic, table }) => {
     const { poll } = table
-    const url = connections[table.connection]!
-    if (!poll)
-      throw new Error(`${topic} has no watermark, and following a table by its replication slot is not running yet`)
-    return [pollFeed({ url, topic, table: { ...table, poll }, sql })]
+    return poll ? [pollFeed({ url: connections[table.connection]!, topic, table: { ...table, poll }, sql })] : []
   })
+  const followed = Map.groupBy(
+    tables.filter(({ table }) => table.poll === undefined),
+    ({ table }) => table.connection,
+  )
+  return [
+    ...polls,
+    ...[...followed].map(([connection, of]) => slotFeed({ url: connections[connection]!, connection, tables: of })),
+  ]
+}

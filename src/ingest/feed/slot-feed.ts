@@ -1,0 +1,249 @@
+/**
+ * Tables of one Postgres, followed by one replication slot: every change, deletes too, in the order of commits.
+ *
+ * What makes it exact: the slot's place and the records up to it move in one transaction of the journal; the source is told to forget only what
+ * is behind that; a transaction too large for one append is gone on with in its middle. An idle source's log is let go as well, since its
+ * keepalives move the place.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TableSource } from '../../model/model.ts'
+import { connect, type Sql } from '../../platform/postgres.ts'
+import { type Feed, type FeedJournal, type FeedRecord } from '../feed.ts'
+import { describeTable, typesOf } from './postgres-table.ts'
+import { lsnOf, openReplication, type Replication } from './replication.ts'
+import {
+  createSlot,
+  ensurePublication,
+  judgeServer,
+  judgeSlot,
+  judgeTable,
+  published,
+  slotExists,
+  slotName,
+} from './slot.ts'
+import { readSnapshot } from './snapshot.ts'
+import { type Followed, type Place, readTransactions } from './transactions.ts'
+
+/** MAKING: a slot of that name is ours to throw away. `lsn`, `at`, `inside`: a Place. `read`: topics whose snapshot is complete. */
+export type SlotCursor = {
+  readonly system: string
+  readonly slot: 'MAKING' | 'MADE'
+  readonly lsn: string
+  readonly at?: string
+  readonly inside?: number
+  readonly read: readonly string[]
+}
+/** What makes the next run begin with a new slot and a new snapshot of everything. */
+export const anew: SlotCursor = { system: '', slot: 'MAKING', lsn: '0', read: [] }
+
+export type SlotFeedOptions = {
+  readonly url: string
+  readonly connection: string
+  readonly tables: readonly { readonly topic: string; readonly table: TableSource }[]
+}
+
+/** In one append at most, past its first record. */
+const batchRecords = 2_000
+const batchBytes = 4 * 1024 * 1024
+/** How often an idle source's place is written down. */
+const idleMs = 10_000
+
+export const slotFeed = (options: SlotFeedOptions): Feed => {
+  let running: { readonly source: Sql; readonly work: Work } | undefined
+  return {
+    name: options.connection,
+    topics: options.tables.map(({ topic }) => topic),
+    basis: 'SOURCE',
+    async bound() {
+      if (running === undefined) throw new Error('the feed is not streaming')
+      const { source, work } = running
+      const { lsn, tables } = await published(source, slotName(options.connection))
+      work.expect(tables)
+      await work.reached(lsn)
+      return work.complete()
+    },
+    async run(journal) {
+      const source = connect(options.url, { max: 2, name: `feed ${options.connection}` })
+      try {
+        const { followed, cursor } = await begin(source, options, journal)
+        const work = await startWork(source, options, followed, journal, cursor)
+        running = { source, work }
+        await work.done
+      } finally {
+        running = undefined
+        await source.end({ timeout: 1 })
+      }
+    },
+  }
+}
+
+const begin = async (source: Sql, { connection, tables }: SlotFeedOptions, journal: FeedJournal) => {
+  const name = slotName(connection)
+  const system = await judgeServer(source)
+  const followed: Followed[] = []
+  for (const { topic, table } of tables) {
+    const described = await describeTable(source, table, { generated: false })
+    judgeTable(described)
+    followed.push({ topic, table: described })
+  }
+  const before = journal.cursor as SlotCursor | null
+  const described = followed.map(({ table }) => table)
+  if (before?.slot === 'MADE') {
+    await judgeSlot(source, connection, { from: lsnOf(before.lsn), system: before.system, now: system })
+    const added = await ensurePublication(source, connection, described, true)
+    const read = followed.filter(({ topic, table }) => before.read.includes(topic) && !added.includes(table))
+    return { followed, cursor: { ...before, read: read.map(({ topic }) => topic) } }
+  }
+  if (before === null && (await slotExists(source, name)))
+    throw new Error(
+      `the source has a slot ${name} that this database knows nothing of: another Forebay reads it, or an earlier one did. If none does, drop it there with: select pg_drop_replication_slot('${name}')`,
+    )
+  await ensurePublication(source, connection, described, false)
+  await journal.append([], { ...anew, system })
+  const lsn = await createSlot(source, name)
+  const cursor: SlotCursor = { system, slot: 'MADE', lsn: String(lsn), read: [] }
+  await journal.append([], cursor)
+  return { followed, cursor }
+}
+
+type Work = {
+  /** Ends with `stop`; rejects when anything fails. */
+  readonly done: Promise<void>
+  /** Topics whose snapshot is in the journal. */
+  complete(): readonly string[]
+  /** Resolves once all that committed before this is in the journal. */
+  reached(lsn: bigint): Promise<void>
+  /** The tables that the publication holds now. */
+  expect(tables: ReadonlySet<string>): void
+}
+
+const placeOf = ({ lsn, at, inside }: SlotCursor): Place => ({
+  lsn: BigInt(lsn),
+  ...(at === undefined ? {} : { at: BigInt(at) }),
+  ...(inside === undefined ? {} : { inside }),
+})
+const movedTo = ({ system, slot, read }: SlotCursor, { lsn, at, inside }: Place): SlotCursor => ({
+  system,
+  slot,
+  read,
+  lsn: String(lsn),
+  ...(at === undefined ? {} : { at: String(at) }),
+  ...(inside === undefined ? {} : { inside }),
+})
+
+const startWork = async (
+  source: Sql,
+  { url, connection }: SlotFeedOptions,
+  followed: readonly Followed[],
+  journal: FeedJournal,
+  from: SlotCursor,
+): Promise<Work> => {
+  const name = slotName(connection)
+  let cursor = from
+  let passed = placeOf(cursor).lsn
+  let moved = Promise.withResolvers<void>()
+  const over = Promise.withResolvers<never>()
+  over.promise.catch(() => {})
+  const replication = await openReplication(url, `feed ${connection}`, { slot: name, publication: name, from: passed })
+  const transactions = readTransactions({
+    connection,
+    followed,
+    from: placeOf(cursor),
+    types: (oids) => typesOf(source, oids),
+  })
+
+  // Stream and snapshot share the cursor: one append at a time, each from what the last one left.
+  let writing: Promise<unknown> = Promise.resolve()
+  const write = (records: readonly FeedRecord[], move: (cursor: SlotCursor) => SlotCursor): Promise<void> => {
+    const next = writing.then(async () => {
+      const to = move(cursor)
+      await journal.append(records, to)
+      cursor = to
+    })
+    writing = next
+    return next
+  }
+
+  let ended = false
+  let written = performance.now()
+  const flush = async (records: readonly FeedRecord[]): Promise<void> => {
+    const place = transactions.place()
+    const worthIt = records.length > 0 || (place.lsn > BigInt(cursor.lsn) && performance.now() - written > idleMs)
+    if (worthIt) {
+      await write(records, (current) => movedTo(current, place))
+      replication.confirm(place.lsn)
+      written = performance.now()
+    }
+    passed = place.lsn
+    moved.resolve()
+    moved = Promise.withResolvers()
+  }
+
+  const follow = async (): Promise<void> => {
+    while (!journal.stop.aborted) {
+      let records: FeedRecord[] = []
+      let bytes = 0
+      for (const sent of await nextOf(replication, journal.stop)) {
+        if (sent.kind === 'idle') {
+          transactions.passed(sent.lsn)
+          continue
+        }
+        const more = await transactions.read(sent.bytes, sent.lsn)
+        records.push(...more)
+        bytes += sent.bytes.length
+        if (records.length < batchRecords && bytes < batchBytes) continue
+        await flush(records)
+        records = []
+        bytes = 0
+      }
+      await flush(records)
+    }
+  }
+  const snapshot = async (): Promise<void> => {
+    const pending = followed.filter(({ topic }) => !cursor.read.includes(topic))
+    if (pending.length === 0) return
+    for await (const { topic, records, last } of readSnapshot({ url, connection, slot: name }, pending)) {
+      if (journal.stop.aborted) return
+      await write(records, (current) => (last ? { ...current, read: [...current.read, topic] } : current))
+    }
+  }
+  const both = Promise.all([follow(), snapshot()])
+  const done = Promise.race([both, over.promise])
+    .then(() => {})
+    .finally(() => {
+      ended = true
+      return replication.close()
+    })
+  done.catch(() => {})
+
+  return {
+    done,
+    complete: () => cursor.read,
+    async reached(lsn) {
+      while (passed < lsn) {
+        if (ended) throw new Error('the feed has stopped')
+        replication.ask()
+        await Promise.race([moved.promise, sleep(50), done])
+      }
+    },
+    expect(tables) {
+      const gone = followed.find(({ table }) => !tables.has(`${table.schema}.${table.name}`))
+      // Dropped and made anew, or taken out by hand: what follows has to begin with a new snapshot of it.
+      if (gone)
+        over.reject(
+          new Error(`the source's table ${gone.table.schema}.${gone.table.name} has left the publication ${name}`),
+        )
+    },
+  }
+}
+
+const nextOf = async (replication: Replication, stop: AbortSignal) => {
+  const stopped = Promise.withResolvers<readonly never[]>()
+  const end = (): void => stopped.resolve([])
+  stop.addEventListener('abort', end, { once: true })
+  try {
+    return await Promise.race([replication.next(), stopped.promise])
+  } finally {
+    stop.removeEventListener('abort', end)
+  }
+}
