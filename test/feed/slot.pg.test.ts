@@ -1,4 +1,5 @@
 /** Tables followed by a replication slot, through whatever befalls it. */
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../kafka/client.ts'
 import { type SourcePostgres, startSourcePostgres } from '../support/source-postgres.ts'
@@ -7,6 +8,7 @@ import {
   type Engine,
   engine,
   expectNoDuplicates,
+  later,
   type Source,
   sourceOn,
   startChild,
@@ -25,17 +27,21 @@ const fill = `
   select i, 9007199254740000 + i, i * 1.10, 'it''s "' || i, array['a,b', '"q\\', '{x}', 'null', '', i::text], '{"a": 1.50}' from generate_series(1, 2500) i;
   insert into lines (item_id, no, amount) select i, n, i from generate_series(1, 300) i, generate_series(1, 3) n`
 
-const follow = async (): Promise<{ source: Source; own: Engine }> => {
-  const source = await sourceOn(server.url)
-  return { source, own: await engine(declare(), { src: source.url }) }
+/** Slots are the server's, so each test has one of its own; none is left behind. */
+const follow = async (): Promise<{ source: Source; own: Engine; slot: string }> => {
+  const source = later(await sourceOn(server.url), dropSlots)
+  const connection = `s${randomBytes(4).toString('hex')}`
+  const own = await engine(declare('', connection), { [connection]: source.url })
+  return { source, own, slot: `forebay_${connection}` }
 }
-/** Slots are the server's: a test leaves none behind. */
-const dropSlot = (source: Source) =>
+const dropSlots = ({ sql }: Source) =>
   until(async () => {
-    const dropped = await source.sql`
+    await sql`
       select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active`
-    return dropped.length > 0
-  }, 'the slot is dropped')
+    const [left] = await sql<{ n: number }[]>`
+      select count(*)::int as n from pg_replication_slots where database = current_database()`
+    return left!.n === 0
+  }, 'the slots are dropped')
 
 test('a snapshot, then every change: creates, updates, deletes, changed keys, large values left alone, truncate', {
   timeout: 60_000,
@@ -58,6 +64,96 @@ test('a snapshot, then every change: creates, updates, deletes, changed keys, la
   await source.sql`update lines set item_id = item_id + 10000, no = no + 1 where item_id between 100 and 120`
   await untilEqual(source, own)
   await expectNoDuplicates(own)
-  await ingest.end()
-  await dropSlot(source)
+})
+
+/** Writers of every kind at once, transactions that stay open for a while among them. Ends when told. */
+const startWriters = ({ sql }: Source) => {
+  let writing = true
+  const write = async (seed: number): Promise<void> => {
+    for (let round = 0; writing; round++) {
+      const at = (round * 37 + seed * 11) % 2400
+      await sql.begin(async (tx) => {
+        await tx`update items set n = n + 1, label = ${`w${seed}-${round}`} where id between ${at} and ${at + 20} and id % 3 = ${seed}`
+        if (round % 5 === seed) await new Promise((done) => setTimeout(done, 15))
+        await tx`insert into items (id, n) values (${100_000 + seed * 50_000 + round}, ${round})`
+        await tx`delete from lines where item_id = ${at} and no = ${1 + seed}`
+        await tx`insert into lines (item_id, no, amount) values (${at}, ${seed + 4}, ${round}) on conflict (item_id, no) do update set amount = excluded.amount`
+      })
+    }
+  }
+  const all = Promise.all([0, 1, 2].map(write))
+  return {
+    async end() {
+      writing = false
+      await all
+    },
+  }
+}
+
+test('law 3 through a slot: writers go on while the snapshot is read, and the hand-over is exact', {
+  timeout: 90_000,
+}, async () => {
+  const { source, own } = await follow()
+  await source.sql.unsafe(`${fill}; insert into items (id, n) select i, i from generate_series(20001, 60000) i`)
+  const writers = startWriters(source)
+  const ingest = await startHere(own)
+  await until(async () => (await ingest.ready()).ready, 'the snapshot is read', 60_000)
+  await writers.end()
+  await untilEqual(source, own)
+  await expectNoDuplicates(own)
+})
+
+test('law 4 through a slot: ingest killed during the snapshot and while streaming, its connections cut', {
+  timeout: 180_000,
+}, async () => {
+  const { source, own } = await follow()
+  await source.sql.unsafe(`${fill}; insert into items (id, n) select i, i from generate_series(20001, 40000) i`)
+  const writers = startWriters(source)
+  for (let kills = 0; kills < 8; kills++) {
+    const child = await startChild(own)
+    await new Promise((done) => setTimeout(done, 100 + 150 * kills))
+    if (kills % 2)
+      await source.sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and (application_name like 'forebay feed%' or application_name like 'forebay snapshot%')`
+    await child.kill()
+  }
+  // Larger than one append, in one transaction, and killed in its middle.
+  await source.sql`insert into items (id, n) select i, i from generate_series(300001, 320000) i`
+  const child = await startChild(own)
+  await until(
+    async () => {
+      const [row] = await own.sql<
+        { inside: number | null }[]
+      >`select (cursor->>'inside')::int as inside from forebay.cursors`
+      return (row?.inside ?? 0) > 3_000
+    },
+    'in the middle of it',
+    60_000,
+  )
+  await child.kill()
+  await writers.end()
+  await startChild(own)
+  await untilEqual(source, own, 60_000)
+  await expectNoDuplicates(own)
+})
+
+test('a slot that is dropped under it: STUCK with what to do, never silent', { timeout: 60_000 }, async () => {
+  const { source, own, slot } = await follow()
+  await source.sql.unsafe(fill)
+  const ingest = await startHere(own)
+  await untilEqual(source, own)
+  await until(async () => {
+    await source.sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot}`
+    const dropped = source.sql`select pg_drop_replication_slot(${slot})`
+    return dropped.then(
+      () => true,
+      () => false,
+    )
+  }, 'the slot is dropped')
+  const state = async () =>
+    (await own.sql<{ state: string; reason: string }[]>`select distinct state, reason from forebay.positions`)[0]
+  await until(async () => (await state())?.state === 'STUCK', 'stuck')
+  expect((await state())?.reason).toMatch(/slot forebay_\w+ is gone.*forebay feed snapshot s/)
+  expect((await ingest.ready()).ready).toBe(false)
 })

@@ -15,15 +15,15 @@ const cleanups: (() => Promise<unknown>)[] = []
 afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean()
 })
-const later = <T>(made: T, end: (made: T) => Promise<unknown>): T => {
+export const later = <T>(made: T, end: (made: T) => Promise<unknown>): T => {
   cleanups.push(() => end(made))
   return made
 }
 
 /** Two tables, one of them with a composite key in another order than its columns. `source`: what stands after `table:`. */
-export const declare = (more = ''): string => `
+export const declare = (more = '', connection = 'src'): string => `
 extend enum Role { CLERK }
-extend schema @domain(name: "shop", owner: "shop", source: { connection: "src"${more} })
+extend schema @domain(name: "shop", owner: "shop", source: { connection: "${connection}"${more} })
 type Item @entity(domain: "shop", key: "id", source: { table: "items" }) {
   id: ID!
   n: Long!

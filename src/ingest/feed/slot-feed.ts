@@ -10,7 +10,7 @@ import type { TableSource } from '../../model/model.ts'
 import { connect, type Sql } from '../../platform/postgres.ts'
 import { type Feed, type FeedJournal, type FeedRecord } from '../feed.ts'
 import { describeTable, typesOf } from './postgres-table.ts'
-import { lsnOf, openReplication, type Replication } from './replication.ts'
+import { openReplication, type Replication } from './replication.ts'
 import {
   createSlot,
   ensurePublication,
@@ -89,7 +89,7 @@ const begin = async (source: Sql, { connection, tables }: SlotFeedOptions, journ
   const before = journal.cursor as SlotCursor | null
   const described = followed.map(({ table }) => table)
   if (before?.slot === 'MADE') {
-    await judgeSlot(source, connection, { from: lsnOf(before.lsn), system: before.system, now: system })
+    await judgeSlot(source, connection, { from: BigInt(before.lsn), system: before.system, now: system })
     const added = await ensurePublication(source, connection, described, true)
     const read = followed.filter(({ topic, table }) => before.read.includes(topic) && !added.includes(table))
     return { followed, cursor: { ...before, read: read.map(({ topic }) => topic) } }
