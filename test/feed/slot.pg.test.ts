@@ -94,7 +94,7 @@ test('law 3 through a slot: writers go on while the snapshot is read, and the ha
   timeout: 90_000,
 }, async () => {
   const { source, own } = await follow()
-  await source.sql.unsafe(`${fill}; insert into items (id, n) select i, i from generate_series(20001, 60000) i`)
+  await source.sql.unsafe(`${fill}; insert into items (id, n) select i, i from generate_series(20001, 35000) i`)
   const writers = startWriters(source)
   const ingest = await startHere(own)
   await until(async () => (await ingest.ready()).ready, 'the snapshot is read', 60_000)
@@ -107,9 +107,9 @@ test('law 4 through a slot: ingest killed during the snapshot and while streamin
   timeout: 180_000,
 }, async () => {
   const { source, own } = await follow()
-  await source.sql.unsafe(`${fill}; insert into items (id, n) select i, i from generate_series(20001, 40000) i`)
+  await source.sql.unsafe(`${fill}; insert into items (id, n) select i, i from generate_series(20001, 30000) i`)
   const writers = startWriters(source)
-  for (let kills = 0; kills < 8; kills++) {
+  for (let kills = 0; kills < 6; kills++) {
     const child = await startChild(own)
     await new Promise((done) => setTimeout(done, 100 + 150 * kills))
     if (kills % 2)

@@ -92,11 +92,15 @@ const readingOf = (
 /** Incremental snapshot reads of a source with lsns come with a null one; sources without lsns have no such field. */
 const orderOf = (op: string, source: JsonObject, document: Document): NativeOrder => {
   const { lsn } = source
-  if (isNumber(lsn))
-    return {
-      kind: 'lsn',
-      lsn: BigInt(Number.isSafeInteger(lsn) ? (lsn as number) : numberText(lsn, document)),
-      snapshot: op === 'r',
-    }
+  if (isNumber(lsn)) {
+    const place = BigInt(Number.isSafeInteger(lsn) ? (lsn as number) : numberText(lsn, document))
+    return { kind: 'lsn', lsn: place, commit: commitOf(source.sequence), snapshot: op === 'r' }
+  }
   return { kind: op === 'r' && lsn === null ? 'incremental' : 'offset' }
+}
+
+/** A commit that is known to come before the change counts, or its own: `["213275600","213275984"]`. */
+const commitOf = (sequence: unknown): bigint => {
+  const match = typeof sequence === 'string' ? /^\["(\d{1,19})",/.exec(sequence) : null
+  return BigInt(match?.[1] ?? 0)
 }

@@ -21,7 +21,7 @@ import { type Convert, compileValue } from './value.ts'
 
 /** What a format's own rule says when nothing is declared. */
 export type NativeOrder =
-  | { readonly kind: 'lsn'; readonly lsn: bigint; readonly snapshot: boolean }
+  | { readonly kind: 'lsn'; readonly lsn: bigint; readonly commit: bigint; readonly snapshot: boolean }
   | { readonly kind: 'offset' | 'incremental' }
 
 export type Order = {
@@ -64,7 +64,10 @@ export const compileOrder = (entity: Entity): Order => {
 const nativeVersion = (native: NativeOrder, record: LogRecord, epoch: number): Version => {
   switch (native.kind) {
     case 'lsn':
-      return { kind: 'ordered', epoch, major: native.lsn, minor: native.snapshot ? 0n : 1n }
+      if (native.snapshot) return { kind: 'ordered', epoch, major: native.lsn, minor: 0n }
+      // Numbered before a snapshot was taken that its commit came after.
+      if (native.commit > native.lsn) return { kind: 'ordered', epoch, major: native.commit, minor: native.lsn }
+      return { kind: 'ordered', epoch, major: native.lsn, minor: 1n }
     case 'incremental':
       return { kind: 'incremental', epoch }
     case 'offset':

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TableSource } from '../../model/model.ts'
 import { connect, type Sql } from '../../platform/postgres.ts'
-import { type Feed, type FeedJournal, type FeedRecord } from '../feed.ts'
+import type { Feed, FeedJournal, FeedRecord } from '../feed.ts'
 import { describeTable, typesOf } from './postgres-table.ts'
 import { openReplication, type Replication } from './replication.ts'
 import {
