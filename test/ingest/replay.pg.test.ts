@@ -1,10 +1,13 @@
 /** Replay beside live work, on the journal. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readSnapshot, viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
 import { prepareJob } from '../../src/ingest/replay/prepare.ts'
 import { cancelReplay } from '../../src/operate/replay/jobs.ts'
 import { startEpoch } from '../../src/operate/replay.ts'
+import { databaseClock } from '../../src/platform/clock.ts'
 import { until } from '../kafka/client.ts'
 import type { IngestWork } from '../law/ingest-child.ts'
 import { change, customers, openShop, type Shop, shop, withRegion } from './replaying.ts'
@@ -204,4 +207,35 @@ describe('refused, with what can be done instead', () => {
     expect(await prepare('earliest')).toEqual([{ ...range, from: 50n }])
     expect(await prepare('customers-0-80')).toEqual([])
   })
+})
+
+test('beside changes at work, and refreshing every row, no view falls behind what it promises', async () => {
+  const before = await s.start(await s.install(shop()))
+  for (let i = 0; i < 20_000; i += 2_000) await s.put(...customers(i, i + 2_000))
+  await s.caughtUp()
+  await before.stop()
+  const model = await s.install(withRegion)
+  await s.start(model)
+  await s.caughtUp()
+  const [view] = [...model.views.values()]
+  const basis = viewBasis(model, view!)
+  const lags: number[] = []
+  const id = await s.ask('earliest')
+  for (let n = 0; (await s.replay(id)).state === 'RUNNING'; n++) {
+    await s.put(
+      ...customers(0, 20).map((_, i) =>
+        change({ id: `c${(n * 20 + i) % 20_000}`, name: `N${n}` }, 100_000 + n * 20 + i),
+      ),
+    )
+    const clock = databaseClock(s.sql)
+    await clock.refresh()
+    lags.push(viewFreshness(await readSnapshot(s.sql), basis, clock.upper()).lagMs ?? Number.POSITIVE_INFINITY)
+    await sleep(50)
+  }
+  expect(await s.replay(id)).toMatchObject({ state: 'DONE' })
+  expect(lags.length).toBeGreaterThan(5)
+  expect(Math.max(...lags)).toBeLessThan(view!.maxLagMs)
+  await s.caughtUp()
+  const [row] = await s.sql`select count(*)::int as n from shop.customer where region is null`
+  expect(row).toEqual({ n: 0 })
 })
