@@ -6,6 +6,7 @@
  */
 import type { Model } from '../../model/model.ts'
 import { log } from '../../platform/log.ts'
+import { counter } from '../../platform/metrics.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Applied, ApplyResult } from '../apply/apply.ts'
 import { persist } from '../apply/persist.ts'
@@ -147,6 +148,17 @@ type Say = (why: string | undefined) => void
 type Counts = { -readonly [name in Exclude<keyof Progress, 'rate' | 'waiting'>]: number } & { offsets: number }
 type Tally = { add(counts: Partial<Counts>): void; readonly say: Say; write(now: boolean): Promise<void> }
 
+const recordsTotal = counter({
+  name: 'forebay_replay_records_total',
+  help: 'Records read by replays.',
+  labels: ['entity'],
+})
+const rowsTotal = counter({
+  name: 'forebay_replay_rows_total',
+  help: 'Rows written by replays: added where they were missing or older, refreshed where their own record means something else.',
+  labels: ['entity', 'how'],
+})
+
 /** Gathers what was done and writes it down now and then: figures for people, nothing depends on them. */
 const startTally = (sql: Sql, job: Job): Tally => {
   const none = (): Counts => ({ records: 0, offsets: 0, added: 0, refreshed: 0, partial: 0, parked: 0, unreadable: 0 })
@@ -162,6 +174,9 @@ const startTally = (sql: Sql, job: Job): Tally => {
     rate = rate === null ? recent : rate + (recent - rate) * Math.min(1, ms / 5_000)
     counts = none()
     since = performance.now()
+    recordsTotal.inc({ entity: job.entity }, done.records)
+    rowsTotal.inc({ entity: job.entity, how: 'added' }, done.added)
+    rowsTotal.inc({ entity: job.entity, how: 'refreshed' }, done.refreshed)
     await report(sql, job, { ...done, rate, waiting: waiting ?? null })
   }
   return {
