@@ -6,7 +6,6 @@
  */
 import type { Model } from '../../model/model.ts'
 import { log } from '../../platform/log.ts'
-import { counter } from '../../platform/metrics.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Applied, ApplyResult } from '../apply/apply.ts'
 import { persist } from '../apply/persist.ts'
@@ -20,9 +19,10 @@ import type { SchemaStore } from '../registry/schemas.ts'
 import { type Batch, type LogSource, partitionName } from '../source.ts'
 import { replayApplier } from './apply.ts'
 import { type EpochOf, readEpochs } from './epochs.ts'
-import { type Job, type Progress, rangesLeft, report, storeRanges } from './job.ts'
+import { type Job, rangesLeft, storeRanges } from './job.ts'
 import type { Pace } from './pace.ts'
 import { prepareJob, Refused } from './prepare.ts'
+import { type Say, startTally, type Tally } from './tally.ts'
 
 export type RunOptions = {
   /** A pool of one connection, which holds the job's lock. */
@@ -41,7 +41,6 @@ export type RunResult = 'ended' | 'left'
 
 /** Records in one transaction at most: rows are locked no longer than live would notice. */
 const sliceRecords = 500
-const reportMs = 500
 
 /** Throws Refused where it can't go on, `Gone` where the log doesn't have its records, and what may be tried again. */
 export const runJob = async (job: Job, options: RunOptions, paceOf: (say: Say) => Pace): Promise<RunResult> => {
@@ -142,52 +141,4 @@ const whyLost = async (sql: Sql, { id, topic }: Job): Promise<RunResult> => {
   if (row?.state === 'RUNNING' && row.newer !== null)
     throw new Refused(`a new epoch of ${row.newer} has begun meanwhile: replay again if need be`)
   return 'left'
-}
-
-type Say = (why: string | undefined) => void
-type Counts = { -readonly [name in Exclude<keyof Progress, 'rate' | 'waiting'>]: number } & { offsets: number }
-type Tally = { add(counts: Partial<Counts>): void; readonly say: Say; write(now: boolean): Promise<void> }
-
-const recordsTotal = counter({
-  name: 'forebay_replay_records_total',
-  help: 'Records read by replays.',
-  labels: ['entity'],
-})
-const rowsTotal = counter({
-  name: 'forebay_replay_rows_total',
-  help: 'Rows written by replays: added where they were missing or older, refreshed where their own record means something else.',
-  labels: ['entity', 'how'],
-})
-
-/** Gathers what was done and writes it down now and then: figures for people, nothing depends on them. */
-const startTally = (sql: Sql, job: Job): Tally => {
-  const none = (): Counts => ({ records: 0, offsets: 0, added: 0, refreshed: 0, partial: 0, parked: 0, unreadable: 0 })
-  let counts = none()
-  let since = performance.now()
-  let rate: number | null = null
-  let waiting: string | undefined
-  const write = async (now: boolean): Promise<void> => {
-    const ms = performance.now() - since
-    if (!now && ms < reportMs) return
-    const { offsets, ...done } = counts
-    const recent = (offsets / ms) * 1_000
-    rate = rate === null ? recent : rate + (recent - rate) * Math.min(1, ms / 5_000)
-    counts = none()
-    since = performance.now()
-    recordsTotal.inc({ entity: job.entity }, done.records)
-    rowsTotal.inc({ entity: job.entity, how: 'added' }, done.added)
-    rowsTotal.inc({ entity: job.entity, how: 'refreshed' }, done.refreshed)
-    await report(sql, job, { ...done, rate, waiting: waiting ?? null })
-  }
-  return {
-    add(more) {
-      for (const [name, n] of Object.entries(more)) counts[name as keyof Counts] += n
-    },
-    say(why) {
-      if (why === waiting) return
-      waiting = why
-      void write(true).catch(() => {})
-    },
-    write,
-  }
 }
