@@ -103,7 +103,10 @@ CREATE TABLE "forebay"."schemas" (
 );
 
 ALTER TABLE "forebay"."journal_ends" ADD COLUMN "start_offset" bigint DEFAULT 0 NOT NULL;
+ALTER TABLE "forebay"."positions" ADD COLUMN "source_frontier" timestamptz;
+ALTER TABLE "forebay"."positions" ADD COLUMN "unasked" text;
 ALTER TABLE "forebay"."positions" ADD COLUMN "paused_by" text;
+ALTER TABLE "forebay"."positions" ADD COLUMN "stopped_at" timestamptz;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "entity_key" text collate "C";
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "major" bigint;
@@ -112,6 +115,7 @@ ALTER TABLE "forebay"."quarantine" ADD COLUMN "settled_at" timestamptz;
 CREATE INDEX "degraded_generation_key" ON "forebay"."degraded" USING btree ("generation","key");
 CREATE INDEX "degraded_quarantine" ON "forebay"."degraded" USING btree ("quarantine");
 CREATE INDEX "idempotency_at" ON "forebay"."idempotency" USING btree ("at");
+CREATE INDEX "dirty_generation_origin" ON "forebay"."dirty" USING btree ("generation","origin");
 CREATE INDEX "quarantine_held" ON "forebay"."quarantine" USING btree ("entity","entity_key") WHERE state in ('PARKED', 'WAITING');
 ALTER TABLE "forebay"."quarantine" ADD CONSTRAINT "quarantine_record" UNIQUE("topic","partition","offset","epoch","entity");
 create or replace trigger audit_is_append_only before update or delete or truncate on forebay.audit execute function forebay.append_only();

@@ -76,7 +76,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const tables = new Map([...bases].map(([name, { table }]) => [name, table]))
   const clock = databaseClock(sql)
   await clock.refresh()
-  const watch = await startWatch(sql)
+  const watch = await startWatch(sql, bases.values())
   const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
   const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
 

@@ -35,6 +35,7 @@ export type IntakeOptions = {
 }
 export type Intake = {
   readonly source: LogSource
+  readonly topics: readonly string[]
   readonly pump: Pump
   readonly decoder: Decoder
   readonly schemas: SchemaStore
@@ -76,6 +77,7 @@ export const openIntake = ({
   })
   return {
     source,
+    topics: decoder.topics,
     pump,
     decoder,
     schemas,

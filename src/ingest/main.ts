@@ -62,7 +62,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     behind: () => pump.backlog() > farBehind,
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
-  const observer = startObserver({ sql, clock, source, maxLagMs })
+  const observer = startObserver({ sql, clock, source, topics: intake.topics, maxLagMs })
   const again = connect(config.databaseUrl, { max: 1, name: 'replay', settings: plans })
   const replays = startReplays({
     sql: again,
@@ -82,7 +82,9 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       if (trouble) return { ready: false, reason: trouble }
       const [state] = await sql<{ unobserved: number; filling: boolean }[]>`
         select (select count(*)::int from forebay.positions where frontier is null and state = 'RUNNING') as unobserved,
-          exists (select from forebay.dirty where origin is null) as filling`
+          exists (
+            select from forebay.generations g where retired_at is null
+              and exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null)) as filling`
       if (state!.filling) return { ready: false, reason: 'views are being filled' }
       return state!.unobserved === 0
         ? { ready: true }

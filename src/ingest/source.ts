@@ -65,10 +65,12 @@ export type LogSource = {
    */
   rewind(positions: readonly Position[]): void
   /**
-   * Asks the log itself, now, for every partition of every topic that exists (an unknown topic is left out).
-   * Throws when the log can't be asked.
+   * Asks the log itself, now, for every partition of every topic that exists (an unknown topic is left out). Which partitions those are
+   * is asked anew as well, so that none that was there when the call began is missing. Throws when the log can't be asked.
    */
   extents(): Promise<readonly Extent[]>
+  /** Why the last asking left topics out, by topic. */
+  refusals?(): ReadonlyMap<string, string>
   /**
    * The first offset of each partition of the topic whose record the log stamped at this time (milliseconds since 1970) or later; the
    * partition's end where there is none. Throws when the log can't be asked.

@@ -28,6 +28,6 @@ const intake = openIntake({
     throw error
   },
 })
-startObserver({ sql, clock, source: intake.source, maxLagMs })
+startObserver({ sql, clock, source: intake.source, topics: intake.topics, maxLagMs })
 await intake.start()
 process.on('SIGTERM', () => process.exit(0))

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { verify } from '../../src/gateway/access/secret.ts'
 import { answerFreshness } from '../../src/gateway/freshness/answer-freshness.ts'
 import { aged, type Snapshot, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness/freshness.ts'
+import { followSources } from '../../src/gateway/freshness/source-bounds.ts'
 
 const now = Date.parse('2026-11-21T09:30:00Z')
 const basis = {
@@ -18,13 +19,21 @@ const partition = (topic: string, behind: number | null, more: Partial<Snapshot[
   epoch: 1,
   nextOffset: '9007199254740993',
   frontier: behind === null ? null : now - behind,
+  sourceFrontier: null,
   state: 'RUNNING' as const,
   reason: null,
+  stoppedAt: null,
+  unasked: null,
+  observedAt: now - 500,
+  observedEnd: '9007199254740993',
   ...more,
 })
+const pending = (origin: number | null = null, unknown = false, generation = 7) => ({ generation, origin, unknown })
 const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   partitions: [partition('a', 100), partition('b', 300)],
-  pending: [],
+  pending: [pending()],
+  at: now,
+  sources: new Map(),
   parked: [],
   generations: [{ generation: 7, view: 'Card', hash: 'abc' }],
   ...change,
@@ -32,20 +41,18 @@ const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
 const judged = (change: Partial<Snapshot> = {}) => viewFreshness(snapshot(change), basis, now)
 
 test('asOf is the earliest frontier of all the partitions that a view depends on', () => {
-  expect(judged()).toMatchObject({ asOf: now - 300, lagMs: 300, state: 'FRESH' })
+  expect(judged()).toMatchObject({ asOf: now - 300, lagMs: 300, state: 'FRESH', basis: 'LOG' })
   expect(judged({ partitions: [partition('a', 100), partition('b', 300), partition('c', 90_000)] }).asOf).toBe(
     now - 300,
   )
 })
 
 test('C22 pending work holds asOf at its origin, for its own generation only', () => {
-  const pending = (generation: number, origin: number | null, unknown = 0) => [
-    { generation, origin, unknown, entries: 3 },
-  ]
-  expect(judged({ pending: pending(7, now - 3_000) })).toMatchObject({ asOf: now - 3_000, state: 'LAGGING' })
-  expect(judged({ pending: pending(7, now - 50) }).asOf).toBe(now - 300)
-  expect(judged({ pending: pending(8, now - 3_000) }).asOf).toBe(now - 300)
-  expect(judged({ pending: pending(7, now - 50, 1) })).toMatchObject({ asOf: null, lagMs: null, state: 'UNKNOWN' })
+  const judgedWith = (...some: readonly ReturnType<typeof pending>[]) => judged({ pending: [...some] })
+  expect(judgedWith(pending(now - 3_000))).toMatchObject({ asOf: now - 3_000, state: 'LAGGING' })
+  expect(judgedWith(pending(now - 50)).asOf).toBe(now - 300)
+  expect(judgedWith(pending(), pending(now - 3_000, false, 8)).asOf).toBe(now - 300)
+  expect(judgedWith(pending(now - 50, true))).toMatchObject({ asOf: null, lagMs: null, state: 'UNKNOWN' })
 })
 
 describe('what is not known makes asOf unknown, never early', () => {
@@ -63,6 +70,53 @@ test('the states follow the promise: half of it, all of it, past it', () => {
   expect([state(2_000), state(2_001), state(4_000), state(4_001)]).toEqual(['FRESH', 'LAGGING', 'LAGGING', 'STALE'])
 })
 
+test('C23 where its sources can be asked asOf is about them, and the bound about the log stands beside it', () => {
+  expect(judged({ sources: new Map([['Card', now - 5_000]]) })).toMatchObject({
+    asOf: now - 5_000,
+    logAsOf: now - 300,
+    basis: 'SOURCE',
+    state: 'STALE',
+  })
+})
+
+describe('C23 what source frontiers say is in the view once the log bound has passed the moment at which they said it', () => {
+  const sourced = (at: number, sourceFrontier: number | null, frontier: number, origin: number | null = null) =>
+    snapshot({
+      at,
+      partitions: [
+        partition('a', 0, { frontier, sourceFrontier }),
+        partition('b', 0, { frontier: frontier + 50, sourceFrontier: sourceFrontier && sourceFrontier + 10 }),
+      ],
+      pending: [pending(origin)],
+    })
+  const followed = (...snapshots: readonly Snapshot[]) => {
+    const follow = followSources([basis])
+    return snapshots.map((one) => follow(one).get('Card'))
+  }
+
+  test('C23 not before it, though the frontiers are there, and not while an entry from before it is pending', () => {
+    expect(
+      followed(
+        sourced(1_000, 700, 900),
+        sourced(1_100, 800, 1_050, 950),
+        sourced(1_200, 800, 1_150, 1_020),
+        sourced(1_300, 800, 1_250),
+      ),
+    ).toEqual([undefined, undefined, 700, 800])
+  })
+
+  test('C23 it holds where the source frontiers hold, while the log goes on, and ends where a source can’t be asked', () => {
+    expect(
+      followed(
+        sourced(1_000, 700, 900),
+        sourced(2_000, 700, 1_900),
+        sourced(9_000, 700, 8_900),
+        sourced(9_100, null, 9_000),
+      ),
+    ).toEqual([undefined, 700, 700, undefined])
+  })
+})
+
 test('C19 parked records of an entity degrade the views that depend on it, with count and oldest position', () => {
   const parked = (entity: string | null, topic: string) =>
     judged({ parked: [{ entity, topic, count: 2, oldest: `${topic}-0-17` }] })
@@ -76,10 +130,17 @@ test('C19 parked records of an entity degrade the views that depend on it, with 
   expect(parked(null, 'z').state).toBe('FRESH')
 })
 
-test('a source that is stuck or paused is named with its reason', () => {
-  const stuck = partition('b', 60_000, { state: 'STUCK', reason: 'the log was made anew' })
-  expect(judged({ partitions: [partition('a', 0), stuck] }).sources).toEqual([
-    { source: 'b-0', state: 'STUCK', detail: 'the log was made anew' },
+test('a source that is stuck or paused is named with its reason and since when', () => {
+  const troubles = (more: Partial<Snapshot['partitions'][number]>) =>
+    judged({ partitions: [partition('a', 0), partition('b', 60_000, more)] }).sources
+  expect(troubles({ state: 'STUCK', reason: 'the log was made anew', stoppedAt: now - 60_000 })).toEqual([
+    { source: 'b-0', state: 'STUCK', detail: 'the log was made anew', since: '2026-11-21T09:29:00.000Z' },
+  ])
+  expect(troubles({ state: 'PAUSED', reason: 'by hand' })).toEqual([
+    { source: 'b-0', state: 'PAUSED', detail: 'by hand' },
+  ])
+  expect(troubles({ unasked: 'refused', observedAt: now - 30_000 })).toEqual([
+    { source: 'b-0', state: 'STUCK', detail: 'refused', since: '2026-11-21T09:29:30.000Z' },
   ])
 })
 
@@ -91,7 +152,10 @@ test('an answer that holds an older row is as far as that row', () => {
 test('an answer is as far as its least view, and its token holds all their positions', () => {
   const key = Buffer.alloc(32, 1)
   const other = viewFreshness(
-    snapshot({ partitions: [partition('a', 1_000), partition('b', 3_500)] }),
+    snapshot({
+      partitions: [partition('a', 1_000), partition('b', 3_400)],
+      sources: new Map([['Card', now - 3_500]]),
+    }),
     { ...basis, view: { ...basis.view, maxLagMs: 9_000 } },
     now,
   )
@@ -101,6 +165,8 @@ test('an answer is as far as its least view, and its token holds all their posit
   ])
   const answer = answerFreshness(views, now, key)
   expect(answer).toMatchObject({ asOf: '2026-11-21T09:29:56.500Z', lagMs: 3_500, maxLagMs: 4_000, basis: 'LOG' })
+  expect(answer!.views.Other).toMatchObject({ basis: 'SOURCE', logAsOf: '2026-11-21T09:29:56.600Z' })
+  expect(answerFreshness(new Map([['Other', other]]), now, key)).toMatchObject({ basis: 'SOURCE' })
   const position = verify(answer!.position, key)
   expect(JSON.parse(inflateRawSync(position!).toString())).toEqual({
     a: { 0: [1, '9007199254740993'] },

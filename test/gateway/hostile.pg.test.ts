@@ -199,5 +199,5 @@ test('an operator sees how the engine is', async () => {
   )
   expect(body.errors).toBeUndefined()
   expect(body.data.forebay.views).toHaveLength(5)
-  expect(body.data.forebay.sources[0].partitions[0]).toMatchObject({ nextOffset: '42', state: 'RUNNING' })
+  expect(body.data.forebay.sources[0].partitions[0]).toMatchObject({ nextOffset: '42', state: 'IDLE' })
 })

@@ -31,7 +31,7 @@ test('keys that requests ask for in one turn go out as one statement, each once;
   const { statements, run } = recorder()
   const loads = createRowLoads(run, undefined)
   const ask = async (tenant: string, key: string, ...fields: string[]) =>
-    (await loads.shared(basis, reading(tenant, ...fields)).load({ key: [key], asOf: null }))?.row.fields
+    (await loads.shared(basis, 'LOG', reading(tenant, ...fields)).load({ key: [key], asOf: null }))?.row.fields
   const answers = await Promise.all([
     ask('acme', 'a', 'x'),
     ask('acme', 'b', 'x'),

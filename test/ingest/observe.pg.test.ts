@@ -35,9 +35,18 @@ const write = (topic: string, count = 1) => {
 /** What the applier does to a position. */
 const apply = (topic: string, next: number, partition = 0) => database.sql`
   update forebay.positions set next_offset = ${next} where topic = ${topic} and partition = ${partition}`
-type Row = { partition: number; frontier: number | null; state: string; reason: string | null; observed_end: string }
+type Row = {
+  partition: number
+  frontier: number | null
+  source: number | null
+  state: string
+  reason: string | null
+  observed_end: string
+  unasked: string | null
+}
 const rows = (topic: string) => database.sql<Row[]>`
-  select partition, (extract(epoch from frontier) * 1000)::float8 as frontier, state, reason, observed_end
+  select partition, (extract(epoch from frontier) * 1000)::float8 as frontier, (extract(epoch from source_frontier) * 1000)::float8 as source,
+    state, reason, observed_end, unasked
   from forebay.positions where topic = ${topic} order by 1`
 const frontier = async (topic: string, partition = 0): Promise<number | null> =>
   (await rows(topic)).find((row) => row.partition === partition)?.frontier ?? null
@@ -52,6 +61,7 @@ const observe = (topic: string, more: Partial<ObserverOptions> = {}): Observer =
     sql: database.sql,
     clock,
     source: journalSource({ sql: database.sql, topics: [topic] }),
+    topics: [topic],
     maxLagMs: 400,
     ...more,
   })
@@ -145,6 +155,122 @@ test('C21 a position outside the log is stuck with a reason and its frontier sta
   answer = [extent(0, 0n, 10n), extent(1, 0n, 10n)]
   await new Promise((done) => setTimeout(done, 300))
   expect((await rows(topic)).map((row) => row.frontier)).toEqual([shrunk!.frontier, gone!.frontier])
+})
+
+test('C21 an end that is older than what was read, as a deposed leader answers, stops nothing and stamps nothing', async () => {
+  const topic = await newTopic()
+  const extent = (end: bigint): Extent => ({ topic, partition: 0, start: 0n, end })
+  let answer = [extent(10n)]
+  const source: Pick<LogSource, 'kind' | 'extents'> = { kind: 'kafka', extents: async () => answer }
+  await claimPositions(database.sql, answer)
+  await apply(topic, 10)
+  const observer = observe(topic, { source, lostAfterMs: 600 })
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  answer = [extent(7n)]
+  await observer.observe()
+  const held = await frontier(topic)
+  await observer.observe()
+  expect(await frontier(topic)).toBe(held)
+  expect((await rows(topic))[0]).toMatchObject({ state: 'RUNNING' })
+  answer = [extent(10n)]
+  await until(async () => (await frontier(topic))! > held!, 'the true leader answers')
+  answer = [extent(7n)]
+  await until(async () => (await rows(topic))[0]!.state === 'STUCK', 'it lasts, so the log has lost records')
+})
+
+test('C20 a log that can’t be asked holds the frontier and says why, and goes on by itself once it answers', async () => {
+  const topic = await newTopic(2)
+  const real = journalSource({ sql: database.sql, topics: [topic] })
+  let away = false
+  const source: Pick<LogSource, 'kind' | 'extents'> = {
+    kind: 'journal',
+    extents: () => (away ? Promise.reject(new Error('connection refused')) : real.extents()),
+  }
+  const observer = observe(topic, { source })
+  await until(async () => (await rows(topic)).filter((row) => row.frontier !== null).length === 2, 'observed')
+  away = true
+  await until(async () => (await rows(topic)).every(({ unasked }) => unasked !== null), 'said')
+  const held = await frontier(topic)
+  await expect(observer.observe()).rejects.toThrow('connection refused')
+  const [row] = await rows(topic)
+  expect(row).toMatchObject({ state: 'RUNNING', unasked: "the log can't be asked: connection refused", frontier: held })
+  away = false
+  await until(async () => (await rows(topic)).every(({ unasked }) => unasked === null), 'withdrawn')
+  expect(await frontier(topic)).toBeGreaterThan(held!)
+})
+
+test('C20 a topic that is missing from an answer holds its frontiers and says why, while others go on', async () => {
+  const [one, other] = [await newTopic(), await newTopic()]
+  const real = journalSource({ sql: database.sql, topics: [one, other] })
+  let silent = false
+  const source: Pick<LogSource, 'kind' | 'extents' | 'refusals'> = {
+    kind: 'journal',
+    extents: async () => (await real.extents()).filter(({ topic }) => !silent || topic !== one),
+    refusals: () => new Map([[one, 'not authorised']]),
+  }
+  observe(one, { source, topics: [one, other] })
+  await until(async () => (await frontier(one)) !== null && (await frontier(other)) !== null, 'observed')
+  silent = true
+  await until(async () => (await rows(one))[0]!.unasked === 'not authorised', 'said')
+  const [held, before] = [await frontier(one), await frontier(other)]
+  await until(async () => (await frontier(other))! > before! + 300, 'the other goes on')
+  expect(await frontier(one)).toBe(held)
+  expect((await rows(other))[0]!.unasked).toBeNull()
+})
+
+test('a paused partition is fresh while its log holds nothing new, and holds still once it does', async () => {
+  const topic = await newTopic()
+  const observer = observe(topic)
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  await database.sql`update forebay.positions set state = 'PAUSED', reason = 'by hand' where topic = ${topic}`
+  const paused = await databaseNow()
+  await until(async () => (await frontier(topic))! > paused, 'nothing new')
+  await write(topic)
+  const written = await databaseNow()
+  await observer.observe()
+  await observer.observe()
+  expect(await frontier(topic)).toBeLessThanOrEqual(written + 1)
+})
+
+test('C23 the source frontier is a moment that was known before the end was asked for, once that end is passed', async () => {
+  const topic = await newTopic()
+  let moment: number | null = null
+  const observer = observe(topic, { sources: () => new Map([[topic, moment]]) })
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  expect((await rows(topic))[0]!.source).toBeNull()
+  await write(topic)
+  moment = 1_790_000_000_000
+  await observer.observe()
+  await observer.observe()
+  expect((await rows(topic))[0]!.source, 'the record that was in the log by then is not applied').toBeNull()
+  await apply(topic, 1)
+  await until(async () => (await rows(topic))[0]!.source === 1_790_000_000_000, 'applied past')
+  const log = await frontier(topic)
+  await until(async () => (await frontier(topic))! > log! + 300, 'the log goes on')
+  expect((await rows(topic))[0]!.source, 'and the source’s own holds').toBe(1_790_000_000_000)
+})
+
+test('C23 an end that was asked of the source itself is a bound about the source, and one that no longer is, is none', async () => {
+  const topic = await newTopic()
+  const real = journalSource({ sql: database.sql, topics: [topic] })
+  let fed: Extent['seen'] | undefined = null
+  const source: Pick<LogSource, 'kind' | 'extents'> = {
+    kind: 'journal',
+    extents: async () =>
+      (await real.extents()).map((extent) => (fed === undefined ? extent : { ...extent, seen: fed })),
+  }
+  const observer = observe(topic, { source })
+  await observer.observe()
+  await observer.observe()
+  expect((await rows(topic))[0], 'its source was never asked').toMatchObject({ frontier: null, source: null })
+  const at = 1_790_000_000_000
+  fed = { at, end: 0n, basis: 'SOURCE' }
+  await until(async () => (await rows(topic))[0]?.source != null, 'observed')
+  expect((await rows(topic))[0]).toMatchObject({ frontier: at, source: at })
+  await observer.observe()
+  expect((await rows(topic))[0], 'it holds until the source is asked again').toMatchObject({ frontier: at })
+  fed = undefined
+  await until(async () => (await rows(topic))[0]!.source === null, 'withdrawn')
 })
 
 test('a frontier never goes back, whichever process writes last', async () => {

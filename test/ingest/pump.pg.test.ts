@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { LogRecord } from '../../src/ingest/change.ts'
+import { until } from '../kafka/client.ts'
 import { hold, untilBlocked } from '../law/stage.ts'
 import { memorySource } from './memory-source.ts'
 import {
@@ -10,6 +11,7 @@ import {
   customer,
   customers,
   database,
+  holdApplier,
   holdPosition,
   incompressible,
   order,
@@ -196,4 +198,20 @@ test('a Postgres that ends transactions midway and drops connections loses nothi
   expect(orders.map(({ total }) => total)).toEqual([...Array(50).keys()].map((i) => count - 50 + i))
   expect(await parked()).toEqual([])
   expect(applied.reduce((total, { rows, older, duplicate }) => total + rows + older + duplicate, 0)).toBe(2 * count)
+})
+
+test('C22 an entry has its own topic’s frontier before the batch: another topic that lags holds it back by nothing', async () => {
+  const source = memorySource(bothTopics)
+  const running = await run(source, { lanes: 1 })
+  const gate = await holdApplier(running)
+  await sql`update forebay.positions set frontier = case topic when 'customers' then timestamptz '2026-01-01Z' else timestamptz '2026-06-01Z' end where topic <> 'gate'`
+  source.append(customer(0, { id: 'c', region: 'n' }), order(0, { id: 'o', region: 'n' }))
+  await until(() => running.pump.backlog() === 2, 'both wait for one batch')
+  await gate.release()
+  await untilAt('orders', 1)
+  const origins = await sql`select offsets, forebay.iso(origin) as origin, path from forebay.dirty order by path`
+  expect(origins.map(({ origin, path }) => [path, origin])).toEqual([
+    [0, '2026-01-01T00:00:00Z'],
+    [1, '2026-06-01T00:00:00Z'],
+  ])
 })

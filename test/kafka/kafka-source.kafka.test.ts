@@ -89,6 +89,35 @@ test('C20 the position gets past the marker that ends a transaction, and past ab
   expect(sink.values()).toEqual(['kept'])
 })
 
+test('C20 partitions that a topic gains are in the next answer, so that no frontier is later than the set it is true for', async () => {
+  const topic = await client.topic(1)
+  const sink = memorySink()
+  const source = await start([topic], sink)
+  expect(await source.extents()).toHaveLength(1)
+  await client.admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
+  await until(async () => {
+    const { topics } = await client.admin.fetchTopicMetadata({ topics: [topic] })
+    return topics[0]?.partitions.length === 3
+  }, 'the broker has them')
+  await client.send(topic, ['x'], 2)
+  const answer = await source.extents()
+  expect([...answer].sort((a, b) => a.partition - b.partition)).toEqual([
+    { topic, partition: 0, start: 0n, end: 0n },
+    { topic, partition: 1, start: 0n, end: 0n },
+    { topic, partition: 2, start: 0n, end: 1n },
+  ])
+})
+
+test('a topic that is gone is left out of the answer with its reason, and the others are asked', async () => {
+  const [gone, kept] = [await client.topic(1), await client.topic(1)]
+  const source = await start([gone, kept], memorySink())
+  await until(async () => (await source.extents()).length === 2, 'both answer')
+  await client.admin.deleteTopics({ topics: [gone] })
+  const answered = () => source.extents().catch(() => [])
+  await until(async () => (await answered()).map(({ topic }) => topic).join() === kept, 'the others are asked')
+  expect(source.refusals?.().get(gone)).toBe('the topic does not exist')
+})
+
 test('C20 the end that is asked for leaves out a transaction that is still open', async () => {
   const topic = await client.topic()
   const sink = memorySink()

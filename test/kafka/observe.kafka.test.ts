@@ -43,7 +43,7 @@ test('C20 after a transactional producer the frontier moves on: the marker at th
   const source = kafkaSource({ brokers: kafka.brokers, topics: [topic], groupId: randomUUID(), maxLagMs: 2_000 })
   const clock = databaseClock(sql)
   await source.start(sink)
-  const observer = startObserver({ sql, clock, source, maxLagMs: 400 })
+  const observer = startObserver({ sql, clock, source, topics: [topic], maxLagMs: 400 })
   const producer = await client.transactional()
   for (const end of ['commit', 'abort'] as const) {
     const transaction = await producer.transaction()

@@ -1,15 +1,24 @@
 /** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
 import { deflateRawSync } from 'node:zlib'
 import { sign } from '../access/secret.ts'
-import { aged, type FreshnessState, iso, type Partition, type Trouble, type ViewFreshness, worst } from './freshness.ts'
+import {
+  aged,
+  type Basis,
+  type FreshnessState,
+  iso,
+  type Partition,
+  type Trouble,
+  type ViewFreshness,
+  worst,
+} from './freshness.ts'
 
 export type AnswerFreshness = {
   readonly asOf: string | null
   readonly lagMs: number | null
   readonly maxLagMs: number | null
   readonly state: FreshnessState
-  /** What asOf is a bound of: the log, as far as it was written. */
-  readonly basis: 'LOG'
+  /** What asOf is a bound of: the log, as far as it was written; SOURCE only where that is so of every view. */
+  readonly basis: Basis
   readonly views: Readonly<Record<string, ViewAnswer>>
   /** How far the sources had been applied: for reading one's own writes. */
   readonly position: string
@@ -19,6 +28,9 @@ type ViewAnswer = {
   readonly lagMs: number | null
   readonly maxLagMs: number
   readonly state: FreshnessState
+  readonly basis: Basis
+  /** About the log, where asOf is about the sources. */
+  readonly logAsOf?: string
   readonly sources: readonly Trouble[]
 }
 
@@ -66,16 +78,19 @@ export const answerFreshness = (
     lagMs: asOf === null ? null : Math.max(0, now - asOf),
     maxLagMs: Math.min(...all.map((view) => view.maxLagMs)),
     state: worst(all.map((view) => view.state)),
-    basis: 'LOG',
+    // A bound about sources is never later than the one about the log, so among others it counts as one of those.
+    basis: all.every(({ basis }) => basis === 'SOURCE') ? 'SOURCE' : 'LOG',
     views: Object.fromEntries(named.map(([name, view]) => [name, viewAnswer(view)])),
     position: positionOf(all, key),
   }
 }
-const viewAnswer = ({ asOf, lagMs, maxLagMs, state, sources }: ViewFreshness): ViewAnswer => ({
+const viewAnswer = ({ asOf, lagMs, maxLagMs, state, basis, logAsOf, sources }: ViewFreshness): ViewAnswer => ({
   asOf: iso(asOf),
   lagMs,
   maxLagMs,
   state,
+  basis,
+  ...(logAsOf === undefined ? {} : { logAsOf: new Date(logAsOf).toISOString() }),
   sources,
 })
 

@@ -3,14 +3,17 @@
  *
  *   asOf(view) = min(frontier of every partition of every topic it depends on, origin of each of its pending entries)
  *
- * A bound that is missing makes asOf unknown. A snapshot is taken before the rows of an answer are read, so it is a lower bound
- * for them; ages are measured to the upper bound of the primary's clock (C24).
+ * That is the bound about the log (C22). Where each of the view's sources can be asked itself, asOf is the bound about what they had
+ * committed (C23): with a connector that is dead it holds still, though the log is read to its end. A bound that is missing makes asOf
+ * unknown. A snapshot is taken before the rows of an answer are read, so it is a lower bound for them; ages are measured to the upper
+ * bound of the primary's clock (C24).
  */
 
 import type { Model, View } from '../../model/model.ts'
 import { compileView } from '../../model/sql/compile-view.ts'
 import type { ViewTable } from '../../model/view-table.ts'
 import type { Sql } from '../../platform/postgres.ts'
+import { partitionState, type StoredPartition } from './source-state.ts'
 
 export type FreshnessState = 'FRESH' | 'LAGGING' | 'STALE' | 'DEGRADED' | 'UNKNOWN'
 const worseLast: readonly FreshnessState[] = ['FRESH', 'LAGGING', 'STALE', 'DEGRADED', 'UNKNOWN']
@@ -18,21 +21,15 @@ export const worst = (states: readonly FreshnessState[]): FreshnessState =>
   worseLast[Math.max(0, ...states.map((state) => worseLast.indexOf(state)))]!
 
 /** Times are milliseconds since 1970 by the primary's clock, rounded down. Offsets are text. */
-export type Partition = {
+export type Partition = StoredPartition & {
   readonly topic: string
   readonly partition: number
   readonly epoch: number
-  readonly nextOffset: string
   readonly frontier: number | null
-  readonly state: 'RUNNING' | 'PAUSED' | 'STUCK'
-  readonly reason: string | null
+  readonly sourceFrontier: number | null
 }
-type Pending = {
-  readonly generation: number
-  readonly origin: number | null
-  readonly unknown: number
-  readonly entries: number
-}
+/** `origin`: the earliest of its entries in the dirty log; null where there are none. `unknown`: one of them has none. */
+type Pending = { readonly generation: number; readonly origin: number | null; readonly unknown: boolean }
 /** Records in quarantine. `entity` is null where even that could not be told. */
 export type Parked = {
   readonly topic: string
@@ -41,7 +38,10 @@ export type Parked = {
   readonly oldest: string
 }
 type Generation = { readonly generation: number; readonly view: string; readonly hash: string }
+/** `at`: a moment of the primary's clock after all that is seen. `sources`: by view, its bound about its sources. */
 export type Snapshot = {
+  readonly at: number
+  readonly sources: ReadonlyMap<string, number>
   readonly partitions: readonly Partition[]
   readonly pending: readonly Pending[]
   readonly parked: readonly Parked[]
@@ -52,12 +52,19 @@ export type Trouble = {
   readonly source: string
   readonly state: 'PAUSED' | 'STUCK' | 'PARKED'
   readonly detail: string
+  /** ISO; absent where that is not known. */
+  readonly since?: string
 }
+/** What asOf is a bound of: the log, or what the sources themselves had committed. */
+export type Basis = 'LOG' | 'SOURCE'
 export type ViewFreshness = {
   readonly asOf: number | null
   readonly lagMs: number | null
   readonly maxLagMs: number
   readonly state: FreshnessState
+  readonly basis: Basis
+  /** The bound about the log, where asOf is about the sources. */
+  readonly logAsOf?: number
   /** Only what is out of order. */
   readonly sources: readonly Trouble[]
   readonly partitions: readonly Partition[]
@@ -65,18 +72,24 @@ export type ViewFreshness = {
 
 const milliseconds = (sql: string): string => `floor(extract(epoch from ${sql}) * 1000)::bigint`
 const array = (item: string, from: string): string => `(select coalesce(json_agg(${item}), '[]') from (${from}) x)`
-/** Where its reader waits at a record that it can't read yet, a partition is paused, though it may be read. */
-const stateSql = `case when state = 'RUNNING' and reason is not null then 'PAUSED' else state end`
+/**
+ * By its index (generation, origin): a maintainer that lags leaves millions of entries, and reading them all took seconds, beyond which
+ * a snapshot is of no use. Asked by snapshot, not by request (C32).
+ */
+const pendingSql = `select generation, ${milliseconds('(select origin from forebay.dirty d where d.generation = g.generation order by origin limit 1)')} as origin,
+  exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null) as unknown
+  from forebay.generations g where retired_at is null`
 const snapshotSql = `select json_build_object(
-  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${stateSql} as state, reason from forebay.positions order by topic, partition`)},
-  'pending', ${array('x', `select generation, ${milliseconds('min(origin)')} as origin, count(*) filter (where origin is null) as unknown, count(*) as entries from forebay.dirty group by generation`)},
+  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
+  'pending', ${array('x', pendingSql)},
   'parked', ${array('x', `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest from forebay.quarantine where state = 'PARKED' group by topic, entity`)},
-  'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')})::text as snapshot`
+  'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')},
+  'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
 
 /** One statement, so one moment. Throws what Postgres throws. */
 export const readSnapshot = async (sql: Sql): Promise<Snapshot> => {
   const [row] = await sql.unsafe<{ snapshot: string }[]>(snapshotSql, [], { prepare: true })
-  return JSON.parse(row!.snapshot) as Snapshot
+  return { ...(JSON.parse(row!.snapshot) as Omit<Snapshot, 'sources'>), sources: new Map() }
 }
 
 /** What a view's freshness depends on; fixed by its declaration. */
@@ -98,7 +111,7 @@ export const generationOf = (snapshot: Snapshot, { view, table }: ViewBasis): nu
   snapshot.generations.find((one) => one.view === view.name && one.hash === table.hash)?.generation
 
 /** What a snapshot says of a view at whatever time: worked out once, since a snapshot serves many requests. */
-type Bound = Pick<ViewFreshness, 'asOf' | 'sources' | 'partitions'> & { readonly degraded: boolean }
+type Bound = Pick<ViewFreshness, 'asOf' | 'basis' | 'logAsOf' | 'partitions'> & { readonly parked: readonly Parked[] }
 const bounds = new WeakMap<Snapshot, Map<ViewBasis, Bound>>()
 
 const boundOf = (snapshot: Snapshot, basis: ViewBasis): Bound => {
@@ -115,29 +128,37 @@ const boundOf = (snapshot: Snapshot, basis: ViewBasis): Bound => {
   return bound
 }
 
+/** Milliseconds; null where it is not known. */
+export const logBound = (snapshot: Snapshot, basis: ViewBasis): number | null => {
+  const { topics } = basis
+  const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
+  const pending = snapshot.pending.find(({ generation }) => generation === generationOf(snapshot, basis))
+  const frontiers = partitions.map(({ frontier }) => frontier)
+  const whole = topics.every((topic) => partitions.some((one) => one.topic === topic))
+  if (!pending || pending.unknown || !whole || frontiers.includes(null)) return null
+  return Math.min(...(frontiers as number[]), pending.origin ?? Number.POSITIVE_INFINITY)
+}
+
 const findBound = (snapshot: Snapshot, basis: ViewBasis): Bound => {
   const { topics, entities } = basis
   const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
-  const generation = generationOf(snapshot, basis)
-  const pending = snapshot.pending.filter((one) => one.generation === generation)
-  const known =
-    generation !== undefined &&
-    topics.every((topic) => partitions.some((one) => one.topic === topic)) &&
-    pending.every(({ unknown }) => unknown === 0)
-  const limits = [...partitions.map(({ frontier }) => frontier), ...pending.map(({ origin }) => origin)]
-  const asOf = known && limits.every((limit) => limit !== null) ? Math.min(...limits) : null
+  const asOf = logBound(snapshot, basis)
+  const sourceAsOf = snapshot.sources.get(basis.view.name)
   const parked = snapshot.parked.filter(({ entity, topic }) =>
     entity === null ? topics.includes(topic) : entities.includes(entity),
   )
-  return { asOf, degraded: parked.length > 0, sources: [...stopped(partitions), ...quarantined(parked)], partitions }
+  return asOf !== null && sourceAsOf !== undefined
+    ? { asOf: Math.min(asOf, sourceAsOf), basis: 'SOURCE', logAsOf: asOf, parked, partitions }
+    : { asOf, basis: 'LOG', parked, partitions }
 }
 
 /** `now`: the upper bound of the primary's clock, in milliseconds. */
 export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number): ViewFreshness => {
-  const { asOf, degraded, sources, partitions } = boundOf(snapshot, basis)
+  const { parked, ...bound } = boundOf(snapshot, basis)
   const { maxLagMs } = basis.view
-  const lagMs = asOf === null ? null : Math.max(0, now - asOf)
-  return { asOf, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, degraded), sources, partitions }
+  const lagMs = bound.asOf === null ? null : Math.max(0, now - bound.asOf)
+  const sources = [...stopped(bound.partitions, now), ...quarantined(parked)]
+  return { ...bound, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, parked.length > 0), sources }
 }
 
 const stateOf = (lagMs: number | null, maxLagMs: number, degraded: boolean): FreshnessState => {
@@ -155,10 +176,14 @@ export const aged = (view: ViewFreshness, now: number, asOf = view.asOf): ViewFr
   return { ...view, asOf: bound, lagMs, state: stateOf(lagMs, view.maxLagMs, view.state === 'DEGRADED') }
 }
 
-const stopped = (partitions: readonly Partition[]): Trouble[] =>
-  partitions.flatMap(({ topic, partition, state, reason }) =>
-    state === 'RUNNING' ? [] : [{ source: `${topic}-${partition}`, state, detail: reason ?? state.toLowerCase() }],
-  )
+const stopped = (partitions: readonly Partition[], now: number): Trouble[] =>
+  partitions.flatMap((partition) => {
+    const { state, since, reason } = partitionState(partition, now)
+    if (state === 'IDLE' || state === 'RUNNING') return []
+    const source = `${partition.topic}-${partition.partition}`
+    const trouble = { source, state, detail: reason ?? state.toLowerCase() }
+    return since === null ? [trouble] : [{ ...trouble, since: new Date(since).toISOString() }]
+  })
 const quarantined = (parked: readonly Parked[]): Trouble[] =>
   parked.map(({ topic, count, oldest }) => ({
     source: topic,

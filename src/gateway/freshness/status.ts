@@ -1,8 +1,18 @@
 /** How the engine is: what `forebay { … }` answers. */
 import type { Crossing } from '../../model/sql/cross-tenant.ts'
 import type { Sql } from '../../platform/postgres.ts'
+import { present } from '../../platform/present.ts'
 import type { Run } from '../read/statements.ts'
-import { type FreshnessState, generationOf, type Snapshot, type ViewBasis, viewFreshness } from './freshness.ts'
+import {
+  type Basis,
+  type FreshnessState,
+  generationOf,
+  type Partition,
+  type Snapshot,
+  type ViewBasis,
+  viewFreshness,
+} from './freshness.ts'
+import { type PartitionState, partitionState } from './source-state.ts'
 
 export type Status = {
   readonly views: readonly {
@@ -10,6 +20,8 @@ export type Status = {
     readonly hash: string
     readonly state: FreshnessState
     readonly asOf: number | null
+    readonly basis: Basis
+    readonly logAsOf?: number
     readonly lagMs: number | null
     readonly maxLagMs: number
     readonly pending: number
@@ -27,16 +39,19 @@ export type Status = {
   }[]
   readonly crossTenant: readonly { readonly join: string; count(): Promise<number> }[]
 }
-type PartitionStatus = Snapshot['partitions'][number] & { readonly observedEnd: string | null }
+/** `shown`: how it is, of what is stored (`state` and the rest). */
+type PartitionStatus = Partition & { readonly shown: PartitionState }
 
+/** Counting stops there: a log may be very deep, and is counted only for people. */
+const pendingLimit = 10_000
 const detailSql = `select json_build_object(
-  'ends', (select coalesce(json_agg(x), '[]') from (select topic, partition, observed_end::text as "observedEnd" from forebay.positions) x),
+  'pending', (select coalesce(json_agg(x), '[]') from (select generation, (select count(*) from (select from forebay.dirty d where d.generation = g.generation limit ${pendingLimit}) d) as entries from forebay.generations g where retired_at is null) x),
   'registered', (select coalesce(json_agg(x), '[]') from (select generation, forebay.iso(registered_at) as at from forebay.generations) x),
   'rows', (select coalesce(json_agg(x), '[]') from (select format('%I.%I', relnamespace::regnamespace::text, relname) as name, reltuples::bigint as rows from pg_class where relnamespace = 'forebay_view'::regnamespace and relkind = 'r') x),
   'reasons', (select coalesce(json_agg(x), '[]') from (select topic, entity, (array_agg(distinct reason))[1:5] as reasons from forebay.quarantine where state = 'PARKED' group by topic, entity) x))::text as detail`
 
 type Detail = {
-  readonly ends: readonly { readonly topic: string; readonly partition: number; readonly observedEnd: string | null }[]
+  readonly pending: readonly { readonly generation: number; readonly entries: number }[]
   readonly registered: readonly { readonly generation: number; readonly at: string }[]
   readonly rows: readonly { readonly name: string; readonly rows: number }[]
   readonly reasons: readonly {
@@ -56,7 +71,7 @@ export const readStatus = async (
   const [row] = await sql.unsafe<{ detail: string }[]>(detailSql, [], { prepare: true })
   const detail = JSON.parse(row!.detail) as Detail
   const views = [...bases.values()].map((basis) => {
-    const { state, asOf, lagMs, maxLagMs } = viewFreshness(snapshot, basis, now)
+    const { state, asOf, basis: about, logAsOf, lagMs, maxLagMs } = viewFreshness(snapshot, basis, now)
     const generation = generationOf(snapshot, basis)
     const bare = basis.table.table.replaceAll('"', '')
     return {
@@ -64,9 +79,11 @@ export const readStatus = async (
       hash: basis.table.hash,
       state,
       asOf,
+      basis: about,
+      ...present({ logAsOf }),
       lagMs,
       maxLagMs,
-      pending: snapshot.pending.find((one) => one.generation === generation)?.entries ?? 0,
+      pending: detail.pending.find((one) => one.generation === generation)?.entries ?? 0,
       registered: detail.registered.find((one) => one.generation === generation)?.at ?? null,
       rowsEstimate: detail.rows.find(({ name, rows }) => rows >= 0 && name.replaceAll('"', '') === bare)?.rows ?? null,
       topics: basis.topics,
@@ -79,11 +96,7 @@ export const readStatus = async (
       topic,
       partitions: snapshot.partitions
         .filter((one) => one.topic === topic)
-        .map((one) => ({
-          ...one,
-          observedEnd:
-            detail.ends.find((end) => end.topic === topic && end.partition === one.partition)?.observedEnd ?? null,
-        })),
+        .map((one) => ({ ...one, shown: partitionState(one, now) })),
     })),
     quarantine: snapshot.parked.map((one) => ({
       ...one,

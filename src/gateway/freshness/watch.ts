@@ -1,7 +1,8 @@
 /** Keeps the latest snapshot of how far the store is, and whether Postgres is there at all. */
 import { log } from '../../platform/log.ts'
 import type { Sql } from '../../platform/postgres.ts'
-import { readSnapshot, type Snapshot } from './freshness.ts'
+import { readSnapshot, type Snapshot, type ViewBasis } from './freshness.ts'
+import { followSources } from './source-bounds.ts'
 
 export type Watch = {
   /** The latest snapshot; undefined before the first and while Postgres is away. */
@@ -15,7 +16,8 @@ const slowestMs = 1_000
 const expiryMs = 3_000
 
 /** Asks about every 100 ms, more slowly where an answer takes long, so that watching costs little, and at least every second. */
-export const startWatch = async (sql: Sql): Promise<Watch> => {
+export const startWatch = async (sql: Sql, bases: Iterable<ViewBasis>): Promise<Watch> => {
+  const sources = followSources(bases)
   let latest: { readonly snapshot: Snapshot; readonly at: number } | undefined
   let away = false
   let timer: NodeJS.Timeout | undefined
@@ -23,7 +25,8 @@ export const startWatch = async (sql: Sql): Promise<Watch> => {
   const look = async (): Promise<void> => {
     const begun = performance.now()
     try {
-      latest = { snapshot: await readSnapshot(sql), at: begun }
+      const snapshot = await readSnapshot(sql)
+      latest = { snapshot: { ...snapshot, sources: sources(snapshot) }, at: begun }
       if (away) log.info('postgres is back')
       away = false
     } catch (error) {

@@ -57,7 +57,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       classes: (binder) => classConditions(verdict, request.claims, binder),
     }
     const project = parts.project(verdict)
-    const { asOf } = request.freshness(view.name)
+    const { asOf, basis: about } = request.freshness(view.name)
     const finish = (row: StoredRow, at: number | null = asOf): ViewRow => {
       const fields = parseRow(row.fields)
       project(fields, row.classes, tenant ?? '')
@@ -69,16 +69,18 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
         asOf: at,
       }
     }
-    return { reading, verdict, tenant, basis, asOf, finish }
+    return { reading, verdict, tenant, basis, about, asOf, finish }
   }
 
   const own = new Map<string, ReturnType<RowLoads['own']>>()
   const byKey = async (view: View, key: RowKey): Promise<ViewRow | null> => {
     const opened = open(view)
     if (!opened) return null
-    const { verdict, reading, basis, asOf } = opened
+    const { verdict, reading, basis, about, asOf } = opened
     const unruled = verdict.classes.every(({ rules }) => rules.length === 0)
-    const loader = unruled ? parts.loads.shared(basis, reading) : (own.get(view.name) ?? parts.loads.own(reading))
+    const loader = unruled
+      ? parts.loads.shared(basis, about, reading)
+      : (own.get(view.name) ?? parts.loads.own(reading))
     if (!unruled) own.set(view.name, loader)
     const found = await loader.load({ key, asOf })
     if (!found) return null

@@ -6,9 +6,11 @@
 import { counter } from '../../platform/metrics.ts'
 import type { RedisClient } from '../../platform/redis.ts'
 import { fillRow, type RowKey, type RowScope, readRows } from '../../platform/row-cache.ts'
+import type { Basis } from '../freshness/freshness.ts'
 import type { StoredRow } from './row-sql.ts'
 
-export type CacheScope = RowScope & { readonly maxLagMs: number }
+/** `basis`: what the bounds of its rows are about; one that is about something else says nothing. */
+export type CacheScope = RowScope & { readonly maxLagMs: number; readonly basis: Basis }
 export type Hit = { readonly row: StoredRow; readonly asOf: number }
 export type RowCache = {
   get(scope: CacheScope, keys: readonly RowKey[]): Promise<readonly (Hit | undefined)[]>
@@ -25,15 +27,17 @@ export const createRowCache = (redis: RedisClient, now: () => number): RowCache 
     const oldest = now() - scope.maxLagMs
     return keys.map((_, i) => {
       const cached = answer.ok ? answer.value[i] : undefined
-      const fit = cached !== undefined && cached.asOf >= oldest
+      const { basis, ...row } =
+        cached !== undefined && cached.asOf >= oldest
+          ? (JSON.parse(cached.row) as StoredRow & { readonly basis: Basis })
+          : { basis: undefined }
+      const fit = cached !== undefined && basis === scope.basis
       reads.inc({ result: fit ? 'hit' : 'miss' })
-      return fit
-        ? { row: { ...(JSON.parse(cached.row) as StoredRow), version: cached.version }, asOf: cached.asOf }
-        : undefined
+      return fit ? { row: { ...(row as StoredRow), version: cached.version }, asOf: cached.asOf } : undefined
     })
   },
   fill: (scope, { version, fields, key, incomplete, classes }, asOf) => {
-    const row = JSON.stringify({ fields, key, incomplete, classes })
+    const row = JSON.stringify({ fields, key, incomplete, classes, basis: scope.basis })
     const own = JSON.parse(key) as RowKey
     void redis.attempt((client) => fillRow(client, scope, own, { version, asOf, row }, scope.maxLagMs / 2))
   },

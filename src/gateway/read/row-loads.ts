@@ -5,7 +5,7 @@
 import DataLoader from 'dataloader'
 import { LRUCache } from 'lru-cache'
 import type { RowKey } from '../../platform/row-cache.ts'
-import type { ViewBasis } from '../freshness/freshness.ts'
+import type { Basis, ViewBasis } from '../freshness/freshness.ts'
 import type { CacheScope, RowCache } from './row-cache.ts'
 import { byKeysStatement, type Reading, type StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
@@ -18,7 +18,7 @@ type Loader = DataLoader<Asked, Loaded | undefined>
 
 export type RowLoads = {
   /** For every request that reads so. */
-  shared(basis: ViewBasis, reading: Reading): Loader
+  shared(basis: ViewBasis, about: Basis, reading: Reading): Loader
   /** For one request. */
   own(reading: Reading): Loader
 }
@@ -88,12 +88,12 @@ export const createRowLoads = (run: Run, cache: RowCache | undefined): RowLoads 
   const known = new LRUCache<string, Loader>({ max: maxLoaders })
   return {
     own: direct,
-    shared: ({ view, table }, reading) => {
+    shared: ({ view, table }, about, reading) => {
       const fields = cache ? [] : [...reading.fields]
-      const signature = JSON.stringify([table.hash, reading.tenant, ...fields])
+      const signature = JSON.stringify([table.hash, about, reading.tenant, ...fields])
       let found = known.get(signature)
       if (!found) {
-        const scope = { hash: table.hash, tenant: reading.tenant, maxLagMs: view.maxLagMs }
+        const scope = { hash: table.hash, tenant: reading.tenant, basis: about, maxLagMs: view.maxLagMs }
         const whole = { ...reading, fields: new Set(view.fields.map(({ name }) => name)) }
         found = cache ? loader((asked) => throughCache(cache, scope, whole, asked)) : direct(reading)
         known.set(signature, found)

@@ -24,6 +24,14 @@ export const freshnessStateType = new GraphQLEnumType({
   },
 })
 
+export const basisType = new GraphQLEnumType({
+  name: 'FreshnessBasis',
+  values: {
+    LOG: { description: 'Every change that was in the log before.' },
+    SOURCE: { description: 'Every change that its sources had committed before.' },
+  },
+})
+
 const required = (type: GraphQLOutputType) => ({ type: new GraphQLNonNull(type) })
 const listOf = (type: GraphQLOutputType) => required(new GraphQLList(new GraphQLNonNull(type)))
 const moment = (of: (row: never) => number | null) => ({
@@ -43,26 +51,61 @@ const viewStatusType = new GraphQLObjectType<ViewStatus, Context>({
     hash: { ...required(GraphQLString), description: 'Of its definition; names its table.' },
     state: required(freshnessStateType),
     asOf: moment((view: ViewStatus) => view.asOf),
+    basis: { ...required(basisType), description: 'What asOf is a bound of.' },
+    logAsOf: {
+      ...moment((view: ViewStatus) => view.logAsOf ?? null),
+      description: 'The bound about the log, where asOf is about the sources.',
+    },
     lagMs: long((view: ViewStatus) => view.lagMs),
     maxLagMs: long((view: ViewStatus) => view.maxLagMs),
-    pending: { ...required(GraphQLInt), description: 'Entries of the dirty log that wait to be worked in.' },
+    pending: {
+      ...required(GraphQLInt),
+      description: 'Entries of the dirty log that wait to be worked in; counted up to 10,000.',
+    },
     registered: { type: dateTimeScalar, description: 'Null: no maintainer keeps this definition yet.' },
     rowsEstimate: { ...long((view: ViewStatus) => view.rowsEstimate), description: "Postgres's own estimate." },
     topics: listOf(GraphQLString),
   },
 })
-const partitionType = new GraphQLObjectType({
+type PartitionStatus = Status['sources'][number]['partitions'][number]
+const partitionStateType = new GraphQLEnumType({
+  name: 'PartitionState',
+  values: {
+    IDLE: { description: 'All that its log held when it was last asked is applied.' },
+    RUNNING: { description: 'Being read.' },
+    PAUSED: { description: 'Held back until an operator acts.' },
+    STUCK: { description: 'Can not be read on, or its log does not answer: see `needs`.' },
+  },
+})
+const partitionNeedsType = new GraphQLEnumType({
+  name: 'PartitionNeeds',
+  values: {
+    ANSWER: { description: 'Nothing but that its log answers again.' },
+    OPERATOR: { description: 'That somebody does what the reason says.' },
+  },
+})
+const partitionType = new GraphQLObjectType<PartitionStatus, Context>({
   name: 'ForebayPartition',
   fields: {
     partition: required(GraphQLInt),
     nextOffset: required(longScalar),
     observedEnd: { type: longScalar },
+    observedAt: {
+      ...moment((row: PartitionStatus) => row.observedAt),
+      description: 'When its log was last asked where it ends, and answered.',
+    },
     frontier: {
-      ...moment((row: { frontier: number | null }) => row.frontier),
+      ...moment((row: PartitionStatus) => row.frontier),
       description: 'Applied past all that the log held then.',
     },
-    state: required(GraphQLString),
-    reason: { type: GraphQLString },
+    sourceFrontier: {
+      ...moment((row: PartitionStatus) => row.sourceFrontier),
+      description: 'Applied past all that the source itself had committed then. Null where it can not be asked.',
+    },
+    state: { ...required(partitionStateType), resolve: ({ shown }) => shown.state },
+    needs: { type: partitionNeedsType, resolve: ({ shown }) => shown.needs, description: 'What it takes to go on.' },
+    since: moment((row: PartitionStatus) => row.shown.since),
+    reason: { type: GraphQLString, resolve: ({ shown }) => shown.reason },
   },
 })
 const sourceType = new GraphQLObjectType({

@@ -7,9 +7,18 @@ import { locks } from '../locks.ts'
 import type { Stretch } from './stretch.ts'
 
 export type Tx = postgres.TransactionSql
-/** `origin`: the earliest frontier before the batch, null where there is none yet; `offsets`: where the batch began, as JSON (C22). */
+/**
+ * What the log entries say of where they come from (C22). `origin`: the earliest frontier before the batch; null: one has none yet.
+ * `origins`: the same by topic, where that is known: a topic's changes depend on its own frontier alone, so that another's that lags holds
+ * back nothing else. `offsets`: where the batch began, as JSON.
+ */
+export type Origins = {
+  readonly origin: string | null
+  readonly origins?: ReadonlyMap<string, string | null>
+  readonly offsets: string
+}
 export type Fence =
-  | { readonly kind: 'held'; readonly origin: string | null; readonly offsets: string }
+  | (Origins & { readonly kind: 'held' })
   | { readonly kind: 'lost' }
   | { readonly kind: 'unknown-generation'; readonly registered: number }
 
@@ -22,13 +31,15 @@ export const holdCatalog = async (tx: Tx): Promise<number> => {
   return row!.version
 }
 
+type Before = { readonly topic: string; readonly frontier: string | null }
+
 export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: number): Promise<Fence> => {
   const asked = JSON.stringify(
     stretches.map(({ topic, partition, from, to }) => ({ topic, partition, expected: String(from), next: String(to) })),
   )
   const [, [row]] = await Promise.all([
     lockCatalog(tx),
-    tx<{ catalog: number; moved: number; unbounded: boolean; origin: string | null }[]>`
+    tx<{ catalog: number; moved: number; origins: readonly Before[] | null }[]>`
       with asked as materialized (
         select * from json_to_recordset(${asked}::text::json) as x(topic text, partition int, expected bigint, next bigint)),
       held as materialized (
@@ -39,11 +50,16 @@ export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: 
         update forebay.positions p set next_offset = a.next from asked a join held h using (topic, partition)
         where p.topic = a.topic and p.partition = a.partition and p.next_offset = a.expected returning 1)
       select (select version from forebay.catalog) as catalog, (select count(*)::int from moved) as moved,
-        coalesce((select bool_or(frontier is null) from held), true) as unbounded, (select min(frontier) from held) as origin`,
+        (select json_agg(b) from (
+          select topic, case when bool_and(frontier is not null) then min(frontier)::text end as frontier from held group by topic) b) as origins`,
   ])
   if (row!.catalog !== catalog) return { kind: 'unknown-generation', registered: row!.catalog }
   if (row!.moved !== stretches.length) return { kind: 'lost' }
   const offsets: Record<string, Record<string, string>> = {}
   for (const { topic, partition, from } of stretches) offsets[topic] = { ...offsets[topic], [partition]: String(from) }
-  return { kind: 'held', origin: row!.unbounded ? null : row!.origin, offsets: JSON.stringify(offsets) }
+  const origins = new Map(row!.origins?.map(({ topic, frontier }) => [topic, frontier]))
+  const all = [...origins.values()]
+  // In one form and in UTC, instants compare as text.
+  const origin = all.includes(null) ? null : ((all as string[]).sort()[0] ?? null)
+  return { kind: 'held', origin, origins, offsets: JSON.stringify(offsets) }
 }

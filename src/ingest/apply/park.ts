@@ -2,11 +2,11 @@
 import type { Model } from '../../model/model.ts'
 import type { Catalog } from '../generations.ts'
 import { resolveSets } from './documents.ts'
-import type { Tx } from './fence.ts'
+import type { Origins, Tx } from './fence.ts'
 import { type Kept, keep, settle } from './quarantine.ts'
 import { type Hands, type Queue, type Step, type Worked, workQueues } from './queues.ts'
 import { storedOf } from './stored.ts'
-import { nothing, type Origins, sum, type Write, type Written } from './write.ts'
+import { nothing, sum, type Write, type Written } from './write.ts'
 
 export type Parking = {
   readonly written: Written

@@ -88,7 +88,7 @@ export const stopAt = async (
   })
   // The row is this transaction's since its fence.
   await tx`
-    update forebay.positions p set state = 'PAUSED', reason = s.reason, paused_by = 'RECORD'
+    update forebay.positions p set state = 'PAUSED', reason = s.reason, paused_by = 'RECORD', stopped_at = clock_timestamp()
     from json_to_recordset(${JSON.stringify(stops)}::text::json) as s(topic text, partition int, reason text)
     where p.topic = s.topic and p.partition = s.partition`
   return stops

@@ -7,13 +7,11 @@ import { currentSlot } from '../dirty-log.ts'
 import type { Catalog } from '../generations.ts'
 import type { Partition } from '../source.ts'
 import { entityStatement, type LoggedPath, type Outcome } from './entity-statement.ts'
-import type { Tx } from './fence.ts'
+import type { Origins, Tx } from './fence.ts'
 import { fold } from './fold.ts'
 import { inputParameters } from './input-rows.ts'
 import type { Refused } from './stretch.ts'
 
-/** What the log entries say of where they come from (C22). */
-export type Origins = { readonly origin: string | null; readonly offsets: string }
 /**
  * `refreshed`: of the rows, those written anew from the record they stand on, by a replay alone. `logged`: keys written to the dirty
  * log.
@@ -74,12 +72,13 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
   for (const entity of model.entities.values())
     statements.set(entity.name, entityStatement(entity, pathsOf(entity, catalog), how))
 
-  return async (tx, changes, { origin, offsets }) => {
+  return async (tx, changes, { origin, origins, offsets }) => {
     let total = nothing
     const refused: Refused[] = []
     const restored: Partition[] = []
     const layer = async (entity: Entity, rows: readonly Change[]): Promise<void> => {
-      const parameters = [currentSlot(), origin, offsets, ...inputParameters(entity, rows)]
+      const own = origins?.get(entity.source.topic)
+      const parameters = [currentSlot(), own === undefined ? origin : own, offsets, ...inputParameters(entity, rows)]
       const run = tx.unsafe(statements.get(entity.name)!, parameters, { prepare: true })
       const [outcome] = (await run.catch((error: unknown) => {
         throw rowAtFault(error) ? new RefusedBy(entity.name, error) : error

@@ -1,15 +1,20 @@
 /** What Kafka answers about its logs when asked: which topics exist, and where each partition starts and ends now. */
 import type { Admin, Kafka } from 'kafkajs'
 import { isLoginRefused } from '../../platform/kafka.ts'
-import { log } from '../../platform/log.ts'
+import { describeError, log } from '../../platform/log.ts'
 import type { Position } from '../change.ts'
 import type { Extent } from '../source.ts'
 
 export type KafkaLogs = {
   /** Those of the topics that exist. Asking makes none. */
   existing(): Promise<readonly string[]>
-  /** By ListOffsets from the leaders; the end is the last stable offset, so open transactions are not in it. */
+  /**
+   * By ListOffsets from the leaders; the end is the last stable offset, so open transactions are not in it. An admin of kafkajs believes no
+   * metadata it had before, so partitions and leaders are asked for anew each time.
+   */
   extents(): Promise<readonly Extent[]>
+  /** Why topics were left out of the last answer. */
+  refusals(): ReadonlyMap<string, string>
   /** By ListOffsets with a time, milliseconds since 1970: see the port. */
   offsetsAt(topic: string, at: number): Promise<readonly Position[]>
   close(): Promise<void>
@@ -18,12 +23,15 @@ export type KafkaLogs = {
 /** How often topics that were missing are looked for. */
 const lookMs = 1_000
 const refusedMs = 10_000
+/** A connection that is replaced stays for as long as an answer to what was asked of it may take. */
+const lingerMs = 30_000
 
 export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs => {
   let connecting: Promise<Admin> | undefined
   let present: readonly string[] = []
   let looked = Number.NEGATIVE_INFINITY
-  const unreadable = new Set<string>()
+  let failing = false
+  let refused: ReadonlyMap<string, string> = new Map()
 
   const admin = async (): Promise<Admin> => {
     connecting ??= (async () => {
@@ -45,12 +53,21 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
     }
   }
 
+  /** kafkajs asks for every topic that it was ever asked for at once, so one that is gone fails all: another client asks for the rest. */
+  const replaceAdmin = (): void => {
+    const old = connecting
+    connecting = undefined
+    setTimeout(() => old?.then((made) => made.disconnect()).catch(() => {}), lingerMs).unref()
+  }
+
   const existing = async (): Promise<readonly string[]> => {
-    // Only while some are missing: the list is of the whole cluster. To ask for a missing topic by name could make it.
-    if (present.length < topics.length && performance.now() - looked >= lookMs) {
+    // Only while some are missing or fail: the list is of the whole cluster. To ask for a missing topic by name could make it.
+    if ((present.length < topics.length || failing) && performance.now() - looked >= lookMs) {
       const all = new Set(await (await admin()).listTopics())
       looked = performance.now()
-      present = topics.filter((topic) => all.has(topic))
+      const now = topics.filter((topic) => all.has(topic))
+      if (present.some((topic) => !all.has(topic))) replaceAdmin()
+      present = now
     }
     return present
   }
@@ -63,22 +80,23 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
   const extents = async (): Promise<readonly Extent[]> => {
     const asked = await existing()
     const answers = await Promise.allSettled(asked.map(extentsOf))
-    answers.forEach((answer, index) => {
-      const topic = asked[index]!
-      if (answer.status === 'fulfilled') unreadable.delete(topic)
-      else if (!unreadable.has(topic)) {
-        unreadable.add(topic)
-        log.warn('kafka.topic.unasked', { topic, error: answer.reason })
-      }
-    })
-    const [first] = answers
-    if (first?.status === 'rejected' && answers.every(({ status }) => status === 'rejected')) throw first.reason
+    const failed = answers.flatMap((answer, index) =>
+      answer.status === 'rejected' ? [{ topic: asked[index]!, error: answer.reason as unknown }] : [],
+    )
+    for (const { topic, error } of failed) if (!refused.has(topic)) log.warn('kafka.topic.unasked', { topic, error })
+    refused = new Map([
+      ...topics.filter((topic) => !asked.includes(topic)).map((topic) => [topic, 'the topic does not exist'] as const),
+      ...failed.map(({ topic, error }) => [topic, String(describeError(error).message)] as const),
+    ])
+    failing = failed.length > 0
+    if (failing && failed.length === asked.length) throw failed[0]!.error
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
   }
 
   return {
     existing,
     extents,
+    refusals: () => refused,
     async offsetsAt(topic, at) {
       const found = await (await admin()).fetchTopicOffsetsByTimestamp(topic, at)
       return found.map(({ partition, offset }) => ({ topic, partition, offset: BigInt(offset) }))

@@ -114,6 +114,7 @@ export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: Ka
   return {
     kind: 'kafka',
     extents: logs.extents,
+    refusals: logs.refusals,
     offsetsAt: logs.offsetsAt,
     reread: (ranges, signal) => rereadKafka({ client, groupId, extents: logs.extents, ranges, signal }),
     status: () => trouble,

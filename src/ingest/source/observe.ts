@@ -6,21 +6,46 @@
  * anything has been written since (C20, C24). Observations wait here until that is so; frontiers only go forward. Because every
  * asking answers with the whole set of partitions, and new ones get their position before anything is stamped, no frontier is later
  * than the set it was true for.
+ *
+ * Only the leaders' own answers about their ends count, never what a fetch carries along: after a change of leader a fetch may show an
+ * end that is behind what had been committed, while an asking is refused until the new leader knows better (KIP-207).
  */
 import type { DatabaseClock } from '../../platform/clock.ts'
-import { log } from '../../platform/log.ts'
+import { describeError, log } from '../../platform/log.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { type Extent, type LogSource, type Partition, partitionName } from '../source.ts'
-import { type Claimed, claimPositions, columnsOf, markStuck, outsideLog, runningPositions } from './positions.ts'
+import { steadily } from '../steadily.ts'
+import { missingFrom, type Observed, type Seen, type Unasked, writeFrontiers, writeUnasked } from './frontiers.ts'
+import {
+  type Claimed,
+  claimPositions,
+  knownPositions,
+  markStuck,
+  outsideLog,
+  type PartitionState,
+  runningPositions,
+} from './positions.ts'
+
+/**
+ * By topic, how far its source is known to have got everything into the log: a moment of the primary's clock, in milliseconds, before
+ * which all it had committed is there by now (C23). Null: not known yet. Absent: the topic's source can't be asked.
+ */
+export type SourceMoments = () => ReadonlyMap<string, number | null>
 
 export type ObserverOptions = {
   readonly sql: Sql
   readonly clock: DatabaseClock
-  readonly source: Pick<LogSource, 'kind' | 'extents'>
+  readonly source: Pick<LogSource, 'kind' | 'extents' | 'refusals'>
+  readonly topics: readonly string[]
   /** The smallest promise of any view: ends are asked for at least four times as often. */
   readonly maxLagMs: number
   /** How often frontiers are written while a position is behind (C32). */
   readonly flushMs?: number
+  readonly sources?: SourceMoments
+  /** After frontiers were written. */
+  readonly written?: () => void
+  /** How long a position must lie beyond every end that is answered before its log counts as lost. */
+  readonly lostAfterMs?: number
 }
 
 export type Observer = {
@@ -29,92 +54,132 @@ export type Observer = {
   stop(): Promise<void>
 }
 
-/** Ends asked for and not yet passed, oldest first. Milliseconds since 1970. */
-type Pending = { readonly partition: Partition; readonly seen: { readonly end: bigint; readonly at: number }[] }
+type Known = Claimed & { readonly state: PartitionState }
+type Pending = Observed & { readonly seen: Seen[] }
 const mostPending = 64
 /** Every so many writes wait for rows that an applier holds; the others pass them by, so that appliers never wait long. */
 const patientEvery = 10
+/** A leader that was cut off may answer with an old end for as long as it takes the cluster to find another: by default 9 s. */
+const deposedMs = 10_000
 
-/** Starts at once. Errors are logged and tried again: a log that can't be asked leaves frontiers where they are. */
-export const startObserver = ({ sql, clock, source, maxLagMs, flushMs = 75 }: ObserverOptions): Observer => {
+/** Starts at once. Errors are logged and tried again: a log that can't be asked leaves frontiers where they are, and its partitions say so. */
+export const startObserver = ({
+  sql,
+  clock,
+  source,
+  topics,
+  maxLagMs,
+  flushMs = 75,
+  sources = () => new Map(),
+  written = () => {},
+  lostAfterMs = source.kind === 'kafka' ? deposedMs : 0,
+}: ObserverOptions): Observer => {
   const everyMs = Math.max(20, Math.min(maxLagMs / 4, source.kind === 'kafka' ? 500 : 250))
   const pending = new Map<string, Pending>()
-  const known = new Map<string, Partition>()
-  const stopped = Promise.withResolvers<void>()
-  let stopping = false
+  /** Since when a position has lain beyond its log's end. */
+  const beyond = new Map<string, number>()
+  /** When the source of a partition that a feed fills was asked, as it was last heard. */
+  const last = new Map<string, number>()
   let rounds = 0
+
+  const ask = async (): Promise<readonly Extent[]> => {
+    try {
+      return await source.extents()
+    } catch (error) {
+      const reason = `the log can't be asked: ${describeError(error).message}`
+      await writeUnasked(
+        sql,
+        topics.map((topic) => ({ topic, reason })),
+      ).catch(() => {})
+      throw error
+    }
+  }
 
   const observe = async (): Promise<void> => {
     await clock.refresh()
-    const before = await runningPositions(sql, [...known.values()])
-    const running = new Map(before.map((position) => [partitionName(position), position]))
+    const positions = new Map<string, Known>(
+      (await knownPositions(sql, topics)).map((one) => [partitionName(one), one]),
+    )
+    const moments = sources()
     const at = clock.lower()
-    const extents = await source.extents()
+    const extents = await ask()
     // A partition that was never seen gets its position, with no frontier, before any other is stamped.
-    const fresh = extents.filter((extent) => !known.has(partitionName(extent)))
-    for (const position of await claimPositions(sql, fresh)) running.set(partitionName(position), position)
+    const fresh = extents.filter((extent) => !positions.has(partitionName(extent)))
+    for (const position of await claimPositions(sql, fresh))
+      positions.set(partitionName(position), { ...position, state: 'RUNNING' })
     for (const extent of extents) {
-      const name = partitionName(extent)
-      known.set(name, extent)
-      const position = running.get(name)
-      if (position === undefined || (await lost(extent, position))) pending.delete(name)
-      else if (extent.seen === undefined) expect(name, extent, at)
-      else if (extent.seen) expect(name, { ...extent, end: extent.seen.end }, extent.seen.at)
+      const position = positions.get(partitionName(extent))
+      if (position === undefined || position.state === 'STUCK' || (await outside(extent, position)))
+        pending.delete(partitionName(extent))
+      else expect(extent, at, moments.get(extent.topic))
     }
+    const missing = missingFrom(positions.values(), extents)
+    if (missing.length > 0) await writeUnasked(sql, missing.map(reasonOf))
     await flush()
   }
 
-  const expect = (name: string, { topic, partition, end }: Extent, at: number): void => {
-    const entry = pending.get(name) ?? { partition: { topic, partition }, seen: [] }
-    pending.set(name, entry)
-    entry.seen.push({ end, at })
-    if (entry.seen.length > mostPending) thin(entry.seen)
+  const reasonOf = ({ topic, partition }: Partition): Unasked => {
+    const reason = source.refusals?.().get(topic) ?? 'the log has no such partition, or could not be asked for it'
+    return { topic, partition, reason }
   }
 
-  /** C21. A position read before the end was asked for can't rightly be past it; one read after the start, not before it. */
-  const lost = async (extent: Extent, before: Claimed): Promise<boolean> => {
+  const expect = (
+    { topic, partition, end, seen: fed }: Extent,
+    at: number,
+    moment: number | null | undefined,
+  ): void => {
+    const name = partitionName({ topic, partition })
+    const seen = pending.get(name)?.seen ?? []
+    pending.set(name, {
+      partition: { topic, partition },
+      sourced: fed?.basis === 'SOURCE' || moment !== undefined,
+      seen,
+    })
+    if (fed === undefined) seen.push({ end, at, sourceAt: moment ?? null })
+    else if (fed !== null && fed.at > (last.get(name) ?? 0)) {
+      last.set(name, fed.at)
+      seen.push({ end: fed.end, at: fed.at, sourceAt: fed.basis === 'SOURCE' ? fed.at : null })
+    }
+    if (seen.length > mostPending) thin(seen)
+  }
+
+  /**
+   * C21. A position read after the start was asked for can't rightly be before it. One read before the end was asked for can't rightly
+   * be past it; but a leader that was deposed without knowing may say so for a while, so that has to last.
+   */
+  const outside = async (extent: Extent, before: Known): Promise<boolean> => {
+    const name = partitionName(extent)
+    if (before.offset <= extent.end) beyond.delete(name)
     if (outsideLog(before.offset, extent) === undefined) return false
     const [now] = before.offset > extent.end ? [before] : await runningPositions(sql, [extent])
     const reason = now && outsideLog(now.offset, extent)
     if (reason === undefined) return false
-    await markStuck(sql, extent, reason)
-    log.error('partition.stuck', { partition: partitionName(extent), reason })
+    const since = beyond.get(name) ?? performance.now()
+    if (before.offset > extent.end) beyond.set(name, since)
+    const lasting = before.offset < extent.start || performance.now() - since >= lostAfterMs
+    if (lasting && before.state === 'RUNNING') {
+      await markStuck(sql, extent, reason)
+      log.error('partition.stuck', { partition: name, reason })
+    }
     return true
   }
 
   const flush = async (): Promise<void> => {
-    const entries = [...pending.values()].filter(({ seen }) => seen.length > 0)
-    if (entries.length === 0) return
+    const observed = [...pending.values()].filter(({ seen }) => seen.length > 0)
+    if (observed.length === 0) return
     rounds += 1
-    const written = await writeFrontiers(sql, entries, rounds % patientEvery === 0)
-    for (const { topic, partition, passed } of written) {
+    for (const { topic, partition, passed } of await writeFrontiers(sql, observed, rounds % patientEvery === 0)) {
       const seen = pending.get(partitionName({ topic, partition }))?.seen
       while (seen?.length && seen[0]!.end <= passed) seen.shift()
     }
+    written()
   }
 
-  const every = async (ms: number, act: () => Promise<void>): Promise<void> => {
-    let failing = false
-    while (!stopping) {
-      const due = performance.now() + ms
-      try {
-        await act()
-        if (failing) log.info('observation.resumed', { source: source.kind })
-        failing = false
-      } catch (error) {
-        if (!failing && !stopping) log.warn('observation.failed', { source: source.kind, error })
-        failing = true
-      }
-      await Promise.race([stopped.promise, delay(Math.max(0, due - performance.now()))])
-    }
-  }
-  const running = Promise.all([every(everyMs, observe), every(flushMs, flush)])
+  const loops = [steadily('observation', everyMs, observe), steadily('frontiers', flushMs, flush)]
   return {
     observe,
     async stop() {
-      stopping = true
-      stopped.resolve()
-      await running
+      await Promise.all(loops.map((loop) => loop.stop()))
     },
   }
 }
@@ -124,40 +189,3 @@ const thin = <T>(items: T[]): void => {
   const kept = items.filter((_, index) => index % 2 === 0 || index === items.length - 1)
   items.splice(0, items.length, ...kept)
 }
-
-/**
- * One statement for all partitions (C32): the latest observation that the position has passed becomes the frontier, the latest of
- * all is kept for whoever asks about lag. Answers with the positions that were compared.
- */
-const writeFrontiers = async (
-  sql: Sql,
-  entries: readonly Pending[],
-  patient: boolean,
-): Promise<readonly (Partition & { readonly passed: bigint })[]> => {
-  const flat = entries.flatMap(({ partition, seen }) => seen.map((one) => ({ ...partition, ...one })))
-  const { topics, partitions } = columnsOf(flat)
-  const rows = await sql<(Partition & { readonly passed: string })[]>`
-    with seen as materialized (
-      select topic, partition, "end", to_timestamp(at / 1000) as at
-      from unnest(${topics}::text[], ${partitions}::int[], ${flat.map(({ end }) => String(end))}::bigint[], ${flat.map(({ at }) => at)}::float8[])
-        as x (topic, partition, "end", at)),
-    held as materialized (
-      select p.topic, p.partition, p.next_offset
-      from forebay.positions p
-      where p.state = 'RUNNING' and (p.topic, p.partition) in (select topic, partition from seen)
-      order by p.topic, p.partition
-      for no key update ${patient ? sql`` : sql`skip locked`}),
-    best as (
-      select h.topic, h.partition, h.next_offset, max(s.at) filter (where s."end" <= h.next_offset) as passed_at,
-        max(s.at) as seen_at, max(s."end") as seen_end
-      from held h join seen s using (topic, partition)
-      group by 1, 2, 3)
-    update forebay.positions p
-    set frontier = greatest(p.frontier, best.passed_at), observed_at = greatest(p.observed_at, best.seen_at), observed_end = best.seen_end
-    from best
-    where p.topic = best.topic and p.partition = best.partition
-    returning p.topic, p.partition, best.next_offset as passed`
-  return rows.map((row) => ({ ...row, passed: BigInt(row.passed) }))
-}
-
-const delay = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms).unref())

@@ -3,6 +3,9 @@ import type { Sql } from '../../platform/postgres.ts'
 import type { Position } from '../change.ts'
 import { type Extent, type Partition, partitionName } from '../source.ts'
 
+/** As stored: RUNNING partitions are read, the others wait for an operator. */
+export type PartitionState = 'RUNNING' | 'PAUSED' | 'STUCK'
+
 /** `epoch`: the partition's, part of every version. */
 export type Claimed = Position & { readonly epoch: number }
 
@@ -31,10 +34,20 @@ export const runningPositions = async (sql: Sql, asked: readonly Partition[]): P
   return rows.map((row) => ({ ...row, offset: BigInt(row.offset) }))
 }
 
+/** Every partition of these topics that has a position, whatever its state. */
+export const knownPositions = async (
+  sql: Sql,
+  topics: readonly string[],
+): Promise<readonly (Claimed & { readonly state: PartitionState })[]> => {
+  const rows = await sql<{ topic: string; partition: number; epoch: number; offset: string; state: PartitionState }[]>`
+    select topic, partition, epoch, next_offset as offset, state from forebay.positions where topic = any (${[...topics]}::text[])`
+  return rows.map((row) => ({ ...row, offset: BigInt(row.offset) }))
+}
+
 /** Stops a partition until an operator sets it RUNNING again, once what the reason says is seen to. */
 export const markStuck = async (sql: Sql, { topic, partition }: Partition, reason: string): Promise<void> => {
   await sql`
-    update forebay.positions set state = 'STUCK', reason = ${reason}
+    update forebay.positions set state = 'STUCK', reason = ${reason}, stopped_at = clock_timestamp()
     where topic = ${topic} and partition = ${partition} and state <> 'STUCK'`
 }
 

@@ -114,7 +114,7 @@ export const startWorld = async (options: {
     for (const compiled of views.values()) await refresh(sql, model, compiled)
   }
   for (const topic of new Set([...model.entities.values()].map(({ source }) => source.topic))) {
-    await sql`insert into forebay.positions (topic, partition, next_offset, frontier) values (${topic}, 0, 42, clock_timestamp() + interval '1 hour')`
+    await sql`insert into forebay.positions (topic, partition, next_offset, frontier, observed_at, observed_end) values (${topic}, 0, 42, clock_timestamp() + interval '1 hour', clock_timestamp() + interval '1 hour', 42)`
   }
   await write(options.rows)
 
