@@ -110,6 +110,7 @@ ALTER TABLE "forebay"."positions" ADD COLUMN "stopped_at" timestamptz;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "entity_key" text collate "C";
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "major" bigint;
+ALTER TABLE "forebay"."quarantine" ADD COLUMN "told" jsonb;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "origin" timestamptz;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "settled_at" timestamptz;
 CREATE INDEX "degraded_generation_key" ON "forebay"."degraded" USING btree ("generation","key");

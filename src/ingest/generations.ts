@@ -8,13 +8,15 @@ import type { Model } from '../model/model.ts'
 import { entityTable } from '../model/names.ts'
 import { type CompiledView, compileView } from '../model/sql/compile-view.ts'
 import { rootKey } from '../model/sql/dirty-path.ts'
+import { type HeldPath, heldPaths } from '../model/sql/held.ts'
 import { shardOf } from '../model/sql/key.ts'
 import { entityOf } from '../model/sql/row-scope.ts'
 import type { Sql } from '../platform/postgres.ts'
+import { markHeldAgain } from './apply/mark-held.ts'
 import { currentSlot } from './dirty-log.ts'
 import { locks } from './locks.ts'
 
-export type Generation = CompiledView & { readonly generation: number }
+export type Generation = CompiledView & { readonly generation: number; readonly held: readonly HeldPath[] }
 /** `version` is that of forebay.catalog: it moves with every registration. */
 export type Catalog = { readonly version: number; readonly generations: readonly Generation[] }
 
@@ -48,7 +50,7 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
       const found = active.find(same)
       if (found) {
         for (const statement of view.indexes) await tx.unsafe(statement)
-        generations.push({ ...view, generation: found.generation })
+        generations.push(numbered(model, view, found.generation))
         continue
       }
       changed = true
@@ -67,7 +69,9 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
          group by shard, chunk`,
         [currentSlot(), row!.generation],
       )
-      generations.push({ ...view, generation: row!.generation })
+      const made = numbered(model, view, row!.generation)
+      await markHeldAgain(tx, [made])
+      generations.push(made)
     }
     const [catalog] = changed
       ? await tx<{ version: number }[]>`update forebay.catalog set version = version + 1 returning version`
@@ -76,6 +80,12 @@ export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> =>
   }) as Promise<Catalog>
 }
 
+const numbered = (model: Model, compiled: CompiledView, generation: number): Generation => ({
+  ...compiled,
+  generation,
+  held: heldPaths(model, compiled.view, compiled.paths),
+})
+
 /** The catalog, where what is registered is exactly what the model declares; for those who write but don't register. */
 export const registeredViews = async (sql: Sql, model: Model): Promise<Catalog | undefined> => {
   const rows = await sql<{ version: number; generation: number | null; view: string; hash: string }[]>`
@@ -83,7 +93,7 @@ export const registeredViews = async (sql: Sql, model: Model): Promise<Catalog |
   const generations = [...model.views.values()].flatMap((view): Generation[] => {
     const compiled = compileView(model, view)
     const found = rows.find((row) => row.view === view.name && row.hash === compiled.table.hash)
-    return found?.generation == null ? [] : [{ ...compiled, generation: found.generation }]
+    return found?.generation == null ? [] : [numbered(model, compiled, found.generation)]
   })
   const registered = rows.filter(({ generation }) => generation !== null).length
   if (generations.length !== model.views.size || registered !== generations.length) return undefined

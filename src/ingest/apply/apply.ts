@@ -71,7 +71,7 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Nu
           )
           const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets], fence)
           const parking = await parkQueues(tx, { model, catalog, write }, queues, fence)
-          const stopped = stopping.length > 0 ? await stopAt(tx, stopping, fence.origin) : []
+          const stopped = stopping.length > 0 ? await stopAt(tx, { model, catalog }, stopping, fence.origin) : []
           return {
             kind: 'applied',
             ...sum(written, parking.written),

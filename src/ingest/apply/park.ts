@@ -21,7 +21,7 @@ export const parkQueues = async (tx: Tx, tools: Tools, queues: readonly Queue[],
   if (queues.length === 0) return { written: nothing, parked: 0, waiting: 0, superseded: 0 }
   const { worked, written } = await work(tx, tools, queues, from)
   const kept = queues.flatMap((queue) => queue.steps.flatMap((step) => keptOf(queue, step, worked)))
-  await keep(tx, kept, from.origin)
+  await keep(tx, tools, kept, from.origin)
   await settle(
     tx,
     worked.superseded.map(({ id }) => id),
@@ -64,5 +64,5 @@ const keptOf = ({ entity, key }: Queue, step: Step, { fates }: Worked): Kept[] =
   if (fate === 'applied') return []
   const { record, epoch, told, act } = step
   const reason = act.kind === 'bad' ? act.reason : waitsBehind
-  return [{ record, epoch, entity, key, major: told.major, reason, state: states[fate] }]
+  return [{ record, epoch, entity, key, told, reason, state: states[fate] }]
 }

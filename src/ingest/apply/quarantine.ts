@@ -14,10 +14,13 @@
  * their ids: so of a redrive and a successor that arrives meanwhile, one sees what the other did.
  */
 import { createHash } from 'node:crypto'
-import type { Entity } from '../../model/model.ts'
+import type { Entity, Model } from '../../model/model.ts'
+import { entityOf } from '../../model/sql/row-scope.ts'
 import type { LogRecord, Position, Told } from '../change.ts'
+import type { Catalog } from '../generations.ts'
 import type { Tx } from './fence.ts'
 import { keyText } from './fold.ts'
+import { markHeld } from './mark-held.ts'
 import type { Held } from './queues.ts'
 
 /** Longer ones would not fit an index. */
@@ -88,15 +91,22 @@ export type Kept = {
   readonly epoch: number
   readonly entity: string
   readonly key: string | null
-  readonly major: bigint | null
+  readonly told: Told | undefined
   readonly reason: string
   readonly state: 'PARKED' | 'WAITING' | 'SUPERSEDED'
 }
+/** What keeping takes. */
+export type Shelf = { readonly model: Model; readonly catalog: Pick<Catalog, 'generations'> }
 
 /** Keeps records and answers with their ids, in order. One that comes again stays one row. `origin`: the frontier before their batch. */
-export const keep = async (tx: Tx, kept: readonly Kept[], origin: string | null): Promise<readonly string[]> => {
+export const keep = async (
+  tx: Tx,
+  { model, catalog }: Shelf,
+  kept: readonly Kept[],
+  origin: string | null,
+): Promise<readonly string[]> => {
   if (kept.length === 0) return []
-  const rows = kept.map(({ record, entity, epoch, key, major, reason, state }, n) => ({
+  const rows = kept.map(({ record, entity, epoch, key, told, reason, state }, n) => ({
     n,
     topic: record.topic,
     partition: record.partition,
@@ -104,7 +114,8 @@ export const keep = async (tx: Tx, kept: readonly Kept[], origin: string | null)
     epoch,
     entity,
     entity_key: key,
-    major: major === null ? null : String(major),
+    major: told?.major == null ? null : String(told.major),
+    told: key !== null && told ? toldJson(model, entityOf(model, entity), told) : null,
     reason,
     key: record.key?.toString('base64') ?? null,
     value: record.value?.toString('base64') ?? null,
@@ -120,16 +131,16 @@ export const keep = async (tx: Tx, kept: readonly Kept[], origin: string | null)
   const ids = await tx<{ id: string }[]>`
     with x as materialized (
       select * from json_to_recordset(${JSON.stringify(rows)}::text::json)
-        as x(n int, topic text, partition int, "offset" bigint, epoch int, entity text, entity_key text, major bigint, reason text,
+        as x(n int, topic text, partition int, "offset" bigint, epoch int, entity text, entity_key text, major bigint, told jsonb, reason text,
              key text, value text, headers jsonb, time double precision, state text)),
     stored as (
       insert into forebay.quarantine as q
-        (topic, partition, "offset", epoch, entity, entity_key, major, origin, reason, key, value, headers, record_time, state, settled_at)
-      select topic, partition, "offset", epoch, entity, entity_key, major, ${origin}::timestamptz, reason, decode(key, 'base64'), decode(value, 'base64'),
+        (topic, partition, "offset", epoch, entity, entity_key, major, told, origin, reason, key, value, headers, record_time, state, settled_at)
+      select topic, partition, "offset", epoch, entity, entity_key, major, told, ${origin}::timestamptz, reason, decode(key, 'base64'), decode(value, 'base64'),
         headers, to_timestamp(time), state, case when state = 'SUPERSEDED' then clock_timestamp() end
       from x order by n
       on conflict (topic, partition, "offset", epoch, entity) do update
-        set entity_key = excluded.entity_key, major = excluded.major, reason = excluded.reason, settled_at = excluded.settled_at,
+        set entity_key = excluded.entity_key, major = excluded.major, told = excluded.told, reason = excluded.reason, settled_at = excluded.settled_at,
           state = case when q.entity_key is null and q.state = 'REDRIVEN' then excluded.state else q.state end
         where q.entity_key is null and q.state in ('PARKED', 'REDRIVEN')
       returning topic, partition, "offset", epoch, entity, id)
@@ -137,7 +148,34 @@ export const keep = async (tx: Tx, kept: readonly Kept[], origin: string | null)
     from x left join stored s using (topic, partition, "offset", epoch, entity)
     left join forebay.quarantine q using (topic, partition, "offset", epoch, entity)
     order by x.n`
+  const held = kept.flatMap(({ key, entity, state }, n) =>
+    key !== null && state !== 'SUPERSEDED' ? [{ entity, id: ids[n]!.id }] : [],
+  )
+  if (held.length > 0)
+    await markHeld(
+      tx,
+      catalog.generations,
+      new Set(held.map(({ entity }) => entity)),
+      held.map(({ id }) => id),
+    )
   return ids.map(({ id }) => id)
+}
+
+/** Only what joins follow, so that no more personal data is kept than the bytes are. */
+const toldJson = (model: Model, entity: Entity, { key, row, absent, gone }: Told): object => {
+  const followed = new Set([
+    ...entity.joins.flatMap(({ from }) => from),
+    ...[...model.entities.values()].flatMap((other) =>
+      other.joins.filter(({ target }) => target === entity.name).flatMap(({ to }) => to),
+    ),
+  ])
+  const keys = entity.source.each ? Object.keys(key) : entity.key
+  return {
+    key: Object.fromEntries(keys.map((name) => [name, key[name]])),
+    row: Object.fromEntries(Object.entries(row).filter(([name]) => followed.has(name))),
+    absent: absent.filter((name) => followed.has(name)),
+    gone,
+  }
 }
 
 /** Ends these records' time in quarantine; what depends on them is no longer DEGRADED for them. */

@@ -5,7 +5,7 @@
 import type { BadRecord } from '../change.ts'
 import { type Partition, partitionName } from '../source.ts'
 import type { Tx } from './fence.ts'
-import { isHeld, keep, settledAlready } from './quarantine.ts'
+import { isHeld, keep, type Shelf, settledAlready } from './quarantine.ts'
 import type { Item, Stretch } from './stretch.ts'
 
 /** `stretches`: as far as they may be applied. `stopping`: the records that end them. */
@@ -67,12 +67,14 @@ export const cutAtCap = async (tx: Tx, stretches: readonly Stretch[], cap: numbe
 /** Stops the partitions of these records, whose positions are at them, and says why. */
 export const stopAt = async (
   tx: Tx,
+  shelf: Shelf,
   stopping: readonly BadRecord[],
   origin: string | null,
 ): Promise<readonly (Partition & { readonly reason: string })[]> => {
   const ids = await keep(
     tx,
-    stopping.map((bad) => ({ ...bad, key: null, major: null, state: 'PARKED' as const })),
+    shelf,
+    stopping.map((bad) => ({ ...bad, key: null, state: 'PARKED' as const })),
     origin,
   )
   const known = stopping.map((bad, n) => ({ ...bad, id: ids[n]! }))

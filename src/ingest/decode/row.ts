@@ -52,9 +52,6 @@ export const compileCells = (
     }
   })
 
-export const keyColumns = (entity: Entity): readonly Column[] =>
-  entity.key.map((name) => entity.columns.find((column) => column.name === name)!)
-
 /** One compilation for each schema that records come with, and one for none. */
 export const perSchema = <T>(compile: (schema: ConnectSchema | undefined) => T): ((schema?: ConnectSchema) => T) => {
   const plain = compile(undefined)

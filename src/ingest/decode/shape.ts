@@ -1,13 +1,14 @@
 /**
  * What a record does to one entity, whatever format it came in: puts a row there, takes one away, or replaces the rows of an array.
  */
+import { arrayKey, keyColumns } from '../../model/array-key.ts'
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { Change, Decoded, ReplaceSet } from '../change.ts'
 import { isObject } from './document.ts'
 import { DecodeFault } from './fault.ts'
 import { compileKey, type ReadKey } from './key.ts'
 import { compileOrder, type NativeOrder, type Origin, recordTime } from './order.ts'
-import { type Cell, compileCells, keyColumns, type Missing, perSchema, readRow, walk } from './row.ts'
+import { type Cell, compileCells, type Missing, perSchema, readRow, walk } from './row.ts'
 import { parseJsonText } from './text.ts'
 import { unavailable } from './unavailable.ts'
 
@@ -92,18 +93,6 @@ const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, c
     if (isObject(row)) return readRow(byRow, [row], document, 'null', false).row
     throw new DecodeFault(`${entity.name}: the record has neither a key nor a row to tell which one is deleted`)
   }
-}
-
-/**
- * The key of rows that are the elements of an array: the array's owner first, then the element. The owner's columns are those that
- * the key shares with another entity of the topic, else all but the last.
- */
-export const arrayKey = (entity: Entity, siblings: readonly Entity[]) => {
-  const keys = keyColumns(entity)
-  const owner = siblings.find((sibling) => sibling !== entity && !sibling.source.each)
-  const ownerPaths = new Set(owner && keyColumns(owner).map(({ path }) => path.join('\0')))
-  const parents = owner ? keys.filter(({ path }) => ownerPaths.has(path.join('\0'))) : keys.slice(0, -1)
-  return { parents, own: keys.filter((column) => !parents.includes(column)) }
 }
 
 /** Rows that are the elements of an array. */

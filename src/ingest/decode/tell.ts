@@ -2,14 +2,14 @@
  * Whose record it is that can't be decoded, as far as can be told: its key, so that only this key has to wait (C19), and the other
  * columns that can be read, so that it can be told which rows it might change.
  */
+import { arrayKey, keyColumns } from '../../model/array-key.ts'
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { LogRecord, Told } from '../change.ts'
 import { type Document, exactly, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { cloudEnvelope, placeIn } from './event.ts'
 import { compileKey, type ReadKey } from './key.ts'
 import { NeedsSchema } from './registered.ts'
-import { type Cell, compileCells, keyColumns, perSchema, type Row, readRow, walk } from './row.ts'
-import { arrayKey } from './shape.ts'
+import { type Cell, compileCells, perSchema, type Row, readRow, walk } from './row.ts'
 
 /** `document`: undefined where not even that could be read, or there is none. Throws NeedsSchema alone. */
 export type Tell = (record: LogRecord, document: Document | undefined, keys: ReadKey) => Told | undefined

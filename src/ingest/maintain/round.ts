@@ -11,6 +11,7 @@
 import { shardOf } from '../../model/sql/key.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Tx } from '../apply/fence.ts'
+import { markHeldAgain } from '../apply/mark-held.ts'
 import { currentSlot } from '../dirty-log.ts'
 import type { Generation } from '../generations.ts'
 import { earliest, type Origin } from './origin.ts'
@@ -50,6 +51,10 @@ export const runRound = (sql: Sql, generations: readonly Generation[], budget: n
       generations
         .filter(({ generation }) => taken.has(generation))
         .map((generation) => workGeneration(tx, generation, taken.get(generation.generation)!, owned, budget)),
+    )
+    await markHeldAgain(
+      tx,
+      generations.filter(({ generation }) => taken.has(generation)),
     )
     return {
       entries: entries.length,

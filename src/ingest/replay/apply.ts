@@ -48,10 +48,9 @@ export const replayApplier = ({ sql, model, catalog, id, passedOver }: ReplayOpt
       const kept = parking.map((one) => ({
         ...one,
         key: heldKey(entityOf(model, one.entity), one.told.key),
-        major: one.told.major,
         state: 'PARKED' as const,
       }))
-      await keep(tx, kept, fence.origin)
+      await keep(tx, { model, catalog }, kept, fence.origin)
       const none = { waiting: 0, superseded: 0, stopped: [], whole: true }
       const over = bad.filter((one) => !parking.some(({ record }) => record === one.record))
       return { result: { kind: 'applied', ...written, ...none, parked: kept.length }, over }

@@ -175,6 +175,7 @@ export const engineTables: readonly Table[] = [
       optional('entity', 'text'),
       optional('entity_key', 'text collate "C"'),
       optional('major', 'bigint'),
+      optional('told', 'jsonb'),
       optional('origin', 'timestamptz'),
       required('reason', 'text'),
       ...bytes,
