@@ -90,7 +90,7 @@ const readingOf = (
 }
 
 /** Incremental snapshot reads of a source with lsns come with a null one; sources without lsns have no such field. */
-const orderOf = (op: string, source: JsonObject, document: Document): NativeOrder => {
+export const orderOf = (op: string, source: JsonObject, document: Document): NativeOrder => {
   const { lsn } = source
   if (isNumber(lsn)) {
     const place = BigInt(Number.isSafeInteger(lsn) ? (lsn as number) : numberText(lsn, document))

@@ -61,7 +61,7 @@ export const compileOrder = (entity: Entity): Order => {
   }
 }
 
-const nativeVersion = (native: NativeOrder, record: LogRecord, epoch: number): Version => {
+export const nativeVersion = (native: NativeOrder, record: LogRecord, epoch: number): Version => {
   switch (native.kind) {
     case 'lsn':
       if (native.snapshot) return { kind: 'ordered', epoch, major: native.lsn, minor: 0n }

@@ -5,9 +5,11 @@
 import { arrayKey, keyColumns } from '../../model/array-key.ts'
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { LogRecord, Told } from '../change.ts'
+import { orderOf } from './debezium.ts'
 import { type Document, exactly, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { cloudEnvelope, placeIn } from './event.ts'
 import { compileKey, type ReadKey } from './key.ts'
+import { nativeVersion } from './order.ts'
 import { NeedsSchema } from './registered.ts'
 import { type Cell, compileCells, perSchema, type Row, readRow, walk } from './row.ts'
 
@@ -88,12 +90,13 @@ const read = (cells: readonly Cell[], roots: readonly unknown[], document: Docum
 
 const findInEnvelope = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Find => {
   const cells = compileCells(entity.columns, entity, enums, ({ path }) => ({ kind: 'path', roots: [0], path }))
-  return (_, document) => {
+  return (record, document) => {
     const { payload } = document
     if (!isObject(payload)) return undefined
     const { op, after, before, source } = payload
-    const lsn = isObject(source) ? source.lsn : undefined
-    const major = isNumber(lsn) ? BigInt(numberText(lsn, document)) : null
+    const order = isObject(source) ? orderOf(String(op), source, document) : undefined
+    const version = order && nativeVersion(order, record, 0)
+    const major = version?.kind === 'ordered' ? version.major : null
     return { roots: [isObject(after) ? after : before], cells, gone: op === 'd', major }
   }
 }
