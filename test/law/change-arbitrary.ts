@@ -4,8 +4,9 @@
  */
 import type { LogRecord } from '../../src/ingest/change.ts'
 import type { Model } from '../../src/model/model.ts'
-import { debeziumRecords, type SourceWrite } from './debezium.ts'
+import type { SourceWrite } from './debezium.ts'
 import type { Draw } from './draw.ts'
+import { type formatsOf, isDebeziumJson } from './formats.ts'
 import { KEYS, keyOf, makeRow } from './row-arbitrary.ts'
 import type { Row } from './seen.ts'
 
@@ -44,6 +45,7 @@ export const makeHistory = (draw: Draw, model: Model, length: number): History =
   return { writes, rows }
 }
 
+type Encoding = Pick<ReturnType<typeof formatsOf>, 'encode'>
 export type Log = ReadonlyMap<string, readonly LogRecord[]>
 export const partitionId = ({ topic, partition }: Pick<LogRecord, 'topic' | 'partition'>): string =>
   `${topic}/${partition}`
@@ -51,26 +53,26 @@ export const partitionId = ({ topic, partition }: Pick<LogRecord, 'topic' | 'par
 export type Sent = Omit<LogRecord, 'offset'>
 
 /** Some entities' snapshot is an incremental one: reads without a version, before all else of their partition. */
-export const makeLog = (draw: Draw, history: History, partitions: number): Log => {
+export const makeLog = (draw: Draw, history: History, partitions: number, { encode }: Encoding): Log => {
   const entities = [...new Set(history.writes.map(({ entity }) => entity))]
-  const incremental = new Set(draw.some(entities, 3))
+  const incremental = new Set(draw.some(entities, 3).filter(isDebeziumJson))
   const { reads = [], changes = [] } = Object.groupBy(history.writes, ({ entity, op }) =>
     op === 'r' && incremental.has(entity) ? 'reads' : 'changes',
   )
   const first = Map.groupBy(
-    reads.flatMap((write) => debeziumRecords(write, partitions, true)),
+    reads.flatMap((write) => encode(write, partitions, true)),
     partitionId,
   )
   const rest = logOf(
     draw,
-    changes.flatMap((write) => debeziumRecords(write, partitions)),
+    changes.flatMap((write) => encode(write, partitions)),
   )
   const ids = [...new Set([...first.keys(), ...rest.keys()])]
   return new Map(ids.map((id) => [id, withOffsets(draw, [...(first.get(id) ?? []), ...(rest.get(id) ?? [])])]))
 }
 
 /** It says nothing of when it was read, so only its place in the log does: it can't be delivered again at a later one. */
-export const isIncrementalRead = ({ value }: Sent): boolean => value?.includes('"snapshot":"incremental"') ?? false
+const isIncrementalRead = ({ value }: Sent): boolean => value?.includes('"snapshot":"incremental"') ?? false
 
 /**
  * Partition → records in offset order. A key stays on its partition; offsets have gaps, as compaction and control records leave.
@@ -101,3 +103,13 @@ const withOffsets = (draw: Draw, lane: readonly Sent[]): readonly LogRecord[] =>
     return placed
   })
 }
+
+/** The same records again, behind those that the log has: of each partition a suffix. */
+export const redelivered = (draw: Draw, log: Log): Log =>
+  new Map(
+    [...log].map(([id, lane]) => {
+      const end = lane.at(-1)!.offset + 1n
+      const suffix = lane.slice(draw.below(lane.length)).filter((record) => !isIncrementalRead(record))
+      return [id, [...lane, ...suffix.map((record, i) => ({ ...record, offset: end + BigInt(i) }))]]
+    }),
+  )

@@ -1,5 +1,7 @@
 /** Random entities: keys plain and composite, tenants by column and by join, to-one, to-many, self and non-key joins, soft deletes. */
+import type { Format } from '../../src/model/model.ts'
 import type { Draw } from './draw.ts'
+import { drawFormat, sourceWords } from './formats.ts'
 
 export type TypeName = 'ID' | 'Long' | 'Int' | 'Kind' | 'DateTime' | 'String' | 'Decimal' | 'Date' | 'Boolean' | 'JSON'
 export type ColumnSpec = {
@@ -25,6 +27,7 @@ export type EntitySpec = {
   readonly joins: JoinSpec[]
   readonly tenant: TenantSpec
   readonly deleted?: string
+  readonly format: Format
 }
 
 const NAMES = ['Ant', 'Bee', 'Cat', 'Dog', 'Elk']
@@ -104,6 +107,7 @@ const makeEntity = (
     joins,
     tenant,
     ...(columns.some((c) => c.name === 'gone') && draw.oneIn(2) ? { deleted: draw.pick(DELETED) } : {}),
+    format: drawFormat(draw),
   }
   for (const parent of parents) addBackwards(draw, entity, parent)
   return draw.oneIn(4) ? withSelf(entity) : entity
@@ -163,11 +167,11 @@ export const typeText = ({ type, nonNull, list }: Pick<ColumnSpec, 'type' | 'non
   `${list ? `[${type}!]` : type}${nonNull ? '!' : ''}`
 
 export const entityText = (entity: EntitySpec): string => {
-  const { name, domain, key, columns, joins, tenant, deleted } = entity
+  const { name, domain, key, columns, joins, tenant, deleted, format } = entity
   const options = [
     `domain: "${domain}"`,
     `key: ${names(key.map((k) => k.name))}`,
-    `source: { topic: "src.${lower(name)}" }`,
+    `source: { topic: "src.${lower(name)}", ${sourceWords(format)} }`,
     ...(deleted ? [`deleted: ${deleted}`] : []),
     ...(tenant === 'shared' ? ['shared: true'] : []),
   ]

@@ -1,8 +1,8 @@
 /** Laws 1 to 3 over random declarations and histories, on the engine's own apply and maintain. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isIncrementalRead, type Log } from './change-arbitrary.ts'
-import { type Draw, tape } from './draw.ts'
+import { redelivered } from './change-arbitrary.ts'
+import { tape } from './draw.ts'
 import { withDatabase } from './engine.ts'
 import { isQuiet, runProcess } from './process.ts'
 import { check } from './runs.ts'
@@ -22,16 +22,6 @@ test('law 1 view = query: every table equals its own query and the oracle', TIME
     ),
   ),
 )
-
-/** The same records again, behind those that the log has: of each partition a suffix. */
-const redelivered = (draw: Draw, log: Log): Log =>
-  new Map(
-    [...log].map(([id, lane]) => {
-      const end = lane.at(-1)!.offset + 1n
-      const suffix = lane.slice(draw.below(lane.length)).filter((record) => !isIncrementalRead(record))
-      return [id, [...lane, ...suffix.map((record, i) => ({ ...record, offset: end + BigInt(i) }))]]
-    }),
-  )
 
 test(
   'law 2 redelivery: delivering any suffix of the log again changes nothing, not even a row’s version',

@@ -5,6 +5,7 @@ import { createDecoder } from '../../src/ingest/decode.ts'
 import type { Model } from '../../src/model/model.ts'
 import { type History, type Log, makeHistory, makeLog } from './change-arbitrary.ts'
 import { type Draw, drawFrom } from './draw.ts'
+import { formatsOf } from './formats.ts'
 import { loadModel } from './model.ts'
 
 export type Scene = {
@@ -25,7 +26,8 @@ export const makeScene = async (text: string, numbers: readonly number[]): Promi
   const model = await loadModel(text)
   const draw = drawFrom(numbers)
   const history = makeHistory(draw, model, LENGTH)
-  const log = makeLog(draw, history, 1 + draw.below(3))
+  const formats = formatsOf(model)
+  const log = makeLog(draw, history, 1 + draw.below(3), formats)
   const sizes = { batch: 1 + draw.below(20), budget: 1 + draw.below(30) }
-  return { model, decoder: createDecoder(model), rows: history.rows, log, draw, ...sizes }
+  return { model, decoder: createDecoder(model, formats.schemas), rows: history.rows, log, draw, ...sizes }
 }
