@@ -105,6 +105,8 @@ CREATE TABLE "forebay"."schemas" (
 ALTER TABLE "forebay"."journal_ends" ADD COLUMN "start_offset" bigint DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."positions" ADD COLUMN "source_frontier" timestamptz;
 ALTER TABLE "forebay"."positions" ADD COLUMN "unasked" text;
+ALTER TABLE "forebay"."positions" ADD COLUMN "topic_id" text;
+ALTER TABLE "forebay"."positions" ADD COLUMN "waits_for" jsonb;
 ALTER TABLE "forebay"."positions" ADD COLUMN "paused_by" text;
 ALTER TABLE "forebay"."positions" ADD COLUMN "stopped_at" timestamptz;
 ALTER TABLE "forebay"."quarantine" ADD COLUMN "epoch" integer DEFAULT 0 NOT NULL;

@@ -98,7 +98,7 @@ export const openIntake = ({
 
 /** What feeds bring is in the journal, whatever the log of all other topics is. */
 const logOf = (
-  { kafkaBrokers: brokers, kafkaSecurity: security }: Config,
+  { kafkaBrokers: brokers, kafkaSecurity: security, kafkaGroup: groupId = 'forebay' }: Config,
   sql: Sql,
   topics: readonly string[],
   feeds: Feeds,
@@ -106,7 +106,7 @@ const logOf = (
 ): LogSource => {
   if (brokers === undefined) return observedSource(journalSource({ sql, topics }), feeds)
   const others = topics.filter((topic) => !feeds.topics.has(topic))
-  const kafka = kafkaSource({ brokers, ...present({ security }), topics: others, groupId: 'forebay', maxLagMs })
+  const kafka = kafkaSource({ brokers, ...present({ security }), topics: others, groupId, maxLagMs })
   if (feeds.topics.size === 0) return kafka
   const journal = observedSource(journalSource({ sql, topics: [...feeds.topics] }), feeds)
   return compositeSource([

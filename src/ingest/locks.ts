@@ -10,4 +10,6 @@ export const locks = {
   replay: 74_004,
   /** One per feed, by a hash of its name: its holder alone streams it. */
   feed: 74_005,
+  /** One per topic: who gives its partitions their positions (C16). */
+  positions: 74_006,
 } as const

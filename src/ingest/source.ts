@@ -23,16 +23,24 @@ export type Partition = { readonly topic: string; readonly partition: number }
  */
 export type Seen = { readonly at: number; readonly end: bigint; readonly basis: 'SOURCE' | 'LOG' }
 
-/** `start`: the first offset that the log still has. `end`: the offset after its last committed record. */
+/**
+ * `start`: the first offset that the log still has. `end`: the offset after its last committed record. `topicId`: of this topic and no
+ * other of its name; absent where the log gives none.
+ */
 export type Extent = Partition & {
   readonly start: bigint
   readonly end: bigint
+  readonly topicId?: string
   /**
    * Of a topic that a feed fills, what its source was last asked; null: nothing is known. Absent: `end` is the log's own, asked for now, and
    * speaks of the log alone.
    */
   readonly seen?: Seen | null
 }
+
+/** Where to go on reading. `until`: records from there on wait for other partitions (C16): at it nothing is to be read. */
+export type Claim = Position & { readonly until?: bigint; readonly topicId?: string }
+export const mayRead = ({ offset, until }: Claim): boolean => until === undefined || offset < until
 
 export type Batch = Partition & {
   readonly from: bigint
@@ -45,11 +53,12 @@ export type Range = Partition & { readonly from: bigint; readonly until: bigint 
 
 export type Sink = {
   /**
-   * From now on exactly these partitions are this process's; called again with the whole set whenever it changes. Drops what is
-   * buffered of all partitions, waits for what is already in a transaction, creates missing positions at the log's start, and answers
-   * with each partition's next offset.
+   * From now on exactly these partitions are this process's; called again with the whole set whenever it changes. `log`: extents of all
+   * partitions of their topics, where that is more. Drops what is buffered of partitions that are no longer in the set and waits for
+   * what is already in a transaction; creates missing positions at the log's start; answers with the next offset of each that may be
+   * read: of one that was read already, where its last delivery ended.
    */
-  assigned(extents: readonly Extent[]): Promise<readonly Position[]>
+  assigned(extents: readonly Extent[], log?: readonly Extent[]): Promise<readonly Claim[]>
   deliver(batch: Batch): Promise<void>
   /** The partition stops here until somebody acts: store the reason where operators see it. */
   stuck(partition: Partition, reason: string): Promise<void>
@@ -61,9 +70,9 @@ export type LogSource = {
   start(sink: Sink): Promise<void>
   /**
    * Continue from these offsets: the next batch of each partition starts exactly there. For a lost compare-and-set, and for a partition
-   * of the assignment that `assigned` left out or that was stuck, and that may be read now.
+   * of the assignment that `assigned` left out or that was stuck or waited, and that may be read now. None of `stopped` need be read.
    */
-  rewind(positions: readonly Position[]): void
+  rewind(positions: readonly Claim[], stopped?: readonly Partition[]): void
   /**
    * Asks the log itself, now, for every partition of every topic that exists (an unknown topic is left out). Which partitions those are
    * is asked anew as well, so that none that was there when the call began is missing. Throws when the log can't be asked.

@@ -15,6 +15,8 @@ export type Config = {
   /** `host:port`; absent: the journal. */
   readonly kafkaBrokers?: readonly string[]
   readonly kafkaSecurity?: KafkaSecurity
+  /** The consumer group whose members share the partitions: one a database. Absent: `forebay`. */
+  readonly kafkaGroup?: string
   readonly schemaRegistry?: SchemaRegistry
   readonly redisUrl?: string
   /** Postgres URLs of sources that are read as tables, by lower-case name: FOREBAY_CONNECTION_CRM is `crm`. */
@@ -72,6 +74,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     databaseReadUrl: postgres('DATABASE_READ_URL'),
     kafkaBrokers: brokers(text('KAFKA_BROKERS'), faults),
     kafkaSecurity: readKafkaSecurity(text, faults),
+    kafkaGroup: text('KAFKA_GROUP'),
     schemaRegistry: readSchemaRegistry(text, faults),
     redisUrl: url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'),
     jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),

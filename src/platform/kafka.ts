@@ -14,6 +14,7 @@ export type KafkaSecurity = {
 }
 
 const names = [
+  'KAFKA_GROUP',
   'KAFKA_SSL',
   'KAFKA_SSL_CA',
   'KAFKA_SSL_CERT',

@@ -160,7 +160,7 @@ const fill = async (url: string, customers: number): Promise<{ table: string }> 
           }
           return itemOf(record, decoder.decode(record, 0))
         })
-        return { topic, partition: 0, from, to: next.get(topic)!, items }
+        return { topic, partition: 0, from, to: next.get(topic)!, epoch: 0, items }
       })
       const result = await applier.apply(stretches)
       if (result.kind !== 'applied' || result.parked)

@@ -183,7 +183,7 @@ test('a refused batch comes again, and a rewound partition goes on exactly where
   await client.send(topic, numbers(0, 20))
   await until(() => sink.values().length === 20, 'delivered after the refusal')
   sink.positions.set(`${topic}-0`, { topic, partition: 0, offset: 15n })
-  source.rewind([{ topic, partition: 0, offset: 15n }])
+  source.rewind([{ topic, partition: 0, offset: 15n }], [])
   await until(() => sink.values().length === 25, 'delivered again')
   expect(sink.values().slice(20)).toEqual(numbers(15, 20))
 })

@@ -1,11 +1,11 @@
-import type { LogRecord, Position } from '../../src/ingest/change.ts'
-import { type Batch, type Partition, partitionName, type Sink } from '../../src/ingest/source.ts'
+import type { LogRecord } from '../../src/ingest/change.ts'
+import { type Batch, type Claim, type Partition, partitionName, type Sink } from '../../src/ingest/source.ts'
 
 export type MemorySink = Sink & {
   readonly batches: Batch[]
   readonly stopped: Map<string, string>
   /** Next offsets, as the positions in Postgres would be. */
-  readonly positions: Map<string, Position>
+  readonly positions: Map<string, Claim>
   records(): LogRecord[]
   values(): string[]
 }
@@ -14,7 +14,7 @@ export type MemorySink = Sink & {
 export const memorySink = (onDeliver: (batch: Batch) => Promise<void> = async () => {}): MemorySink => {
   const batches: Batch[] = []
   const stopped = new Map<string, string>()
-  const positions = new Map<string, Position>()
+  const positions = new Map<string, Claim>()
   return {
     batches,
     stopped,
@@ -22,9 +22,12 @@ export const memorySink = (onDeliver: (batch: Batch) => Promise<void> = async ()
     records: () => batches.flatMap(({ records }) => records),
     values: () => batches.flatMap(({ records }) => records.map(({ value }) => String(value))),
     async assigned(extents) {
-      for (const { topic, partition, start } of extents) {
+      for (const { topic, partition, start, topicId } of extents) {
         const name = partitionName({ topic, partition })
-        if (!positions.has(name)) positions.set(name, { topic, partition, offset: start })
+        if (!positions.has(name)) {
+          const claim = { topic, partition, offset: start }
+          positions.set(name, topicId === undefined ? claim : { ...claim, topicId })
+        }
       }
       return extents
         .filter((extent) => !stopped.has(partitionName(extent)))

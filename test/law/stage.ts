@@ -102,7 +102,7 @@ export const openStage = async (text = SHOP): Promise<Stage> => {
       const record = { ...position, timestamp: 0, key: null, value: null, headers: {} }
       return { record, changes: [{ ...change, position }], sets: [], bad: [] }
     })
-    return { topic: 'log', partition, from, to: from + BigInt(changes.length), items }
+    return { topic: 'log', partition, from, to: from + BigInt(changes.length), epoch: 0, items }
   }
   let drainer: ReturnType<Stage['maintainer']> | undefined
   return {

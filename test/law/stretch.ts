@@ -12,6 +12,7 @@ export const stretchOf = (decoder: Decoder, records: readonly LogRecord[], from:
     partition,
     from,
     to: offset + 1n,
+    epoch: 0,
     items: records.map((record) => itemOf(record, decoder.decode(record, 0))),
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The fence: an apply transaction's first step. It moves every position of its batch by compare-and-set, so a consumer that has lost
- * its partition without noticing can't write.
+ * its partition without noticing can't write, nor one that has not noticed that the partition's epoch has changed or is about to (C16).
  */
 import type postgres from 'postgres'
 import { locks } from '../locks.ts'
@@ -35,16 +35,23 @@ type Before = { readonly topic: string; readonly frontier: string | null }
 
 export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: number): Promise<Fence> => {
   const asked = JSON.stringify(
-    stretches.map(({ topic, partition, from, to }) => ({ topic, partition, expected: String(from), next: String(to) })),
+    stretches.map(({ topic, partition, from, to, epoch }) => ({
+      topic,
+      partition,
+      expected: String(from),
+      next: String(to),
+      epoch,
+    })),
   )
   const [, [row]] = await Promise.all([
     lockCatalog(tx),
     tx<{ catalog: number; moved: number; origins: readonly Before[] | null }[]>`
       with asked as materialized (
-        select * from json_to_recordset(${asked}::text::json) as x(topic text, partition int, expected bigint, next bigint)),
+        select * from json_to_recordset(${asked}::text::json) as x(topic text, partition int, expected bigint, next bigint, epoch int)),
       held as materialized (
         select p.topic, p.partition, p.frontier from forebay.positions p join asked a using (topic, partition)
-        where p.next_offset = a.expected and p.state = 'RUNNING'
+        where p.next_offset = a.expected and p.state = 'RUNNING' and p.epoch = a.epoch
+          and (p.waits_for is null or a.next <= (p.waits_for->>'at')::bigint)
         order by p.topic, p.partition for update of p),
       moved as (
         update forebay.positions p set next_offset = a.next from asked a join held h using (topic, partition)

@@ -8,8 +8,13 @@ export type Item = {
   readonly sets: readonly ReplaceSet[]
   readonly bad: readonly BadRecord[]
 }
-/** A stretch of one partition. `from`: its first offset; `to`: the next one after it. */
-export type Stretch = Partition & { readonly from: bigint; readonly to: bigint; readonly items: readonly Item[] }
+/** A stretch of one partition. `from`: its first offset; `to`: the next one after it. `epoch`: the partition's, in which it was decoded. */
+export type Stretch = Partition & {
+  readonly from: bigint
+  readonly to: bigint
+  readonly epoch: number
+  readonly items: readonly Item[]
+}
 
 const none: readonly never[] = []
 

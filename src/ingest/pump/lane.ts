@@ -91,7 +91,7 @@ export const startLane = (options: {
       const at = batch.findIndex(({ stretch }) => stretch.topic === next.topic && stretch.partition === next.partition)
       const before = batch[at]?.stretch
       // What doesn't follow on is left from before a rewind: alone it meets the fence, joined to another it would hide a gap.
-      if (before && before.to !== next.from) break
+      if (before && (before.to !== next.from || before.epoch !== next.epoch)) break
       const stretch = before ? { ...before, to: next.to, items: [...before.items, ...next.items] } : next
       if (before) batch[at] = { stretch, turn }
       else batch.push({ stretch, turn })

@@ -15,7 +15,7 @@ import type { LogRecord } from '../change.ts'
 import type { Decoder } from '../decode.ts'
 import type { SchemaStore } from '../registry/schemas.ts'
 import { type Claimed, claimPositions, endHold, markStuck, runningPositions } from '../source/positions.ts'
-import { type LogSource, type Partition, partitionName, type Sink } from '../source.ts'
+import { type LogSource, mayRead, type Partition, partitionName, type Sink } from '../source.ts'
 import { wholeApplier } from './apply-whole.ts'
 import { type Block, blockOf, readWhileOpen } from './block.ts'
 import { createHolds, sayStopped } from './hold.ts'
@@ -62,11 +62,17 @@ export const startPump = (options: {
 }): Pump => {
   const { sql, decoder, lanes = usualLanes } = options
   const epochs = new Map<string, number>()
+  /** Where the next delivery begins of each partition that is being read, and where it may be read no further for now. */
+  const expected = new Map<string, { readonly next: bigint; readonly until: bigint | undefined }>()
+  /** Read as far as they may be, until others are applied as far (C16). */
+  const waits = new Map<string, Partition>()
   /** Partitions that nobody may read for now, by name. */
   const halted = new Map<string, Partition>()
   /** Replaced when a partition is rewound or assigned anew: what was delivered before is of no use after it. */
   const turns = new Map<string, object>()
   const laneOf = new Map<string, Lane>()
+  /** The assignment. */
+  const own = new Map<string, Partition>()
   const holds = createHolds(sql)
   let stopped = false
 
@@ -90,19 +96,29 @@ export const startPump = (options: {
 
   const clear = (partitions: readonly Partition[]): void => {
     const names = new Set(partitions.map(partitionName))
-    for (const name of names) turns.delete(name)
+    for (const name of names) {
+      turns.delete(name)
+      expected.delete(name)
+      waits.delete(name)
+    }
     holds.letGo(partitions)
     for (const one of all) one.clear(names)
   }
   const remember = (positions: readonly Claimed[]): readonly Claimed[] => {
-    for (const position of positions) epochs.set(partitionName(position), position.epoch)
+    for (const position of positions) {
+      epochs.set(partitionName(position), position.epoch)
+      expected.set(partitionName(position), { next: position.offset, until: position.until })
+    }
     return positions
   }
   const rewind = async (partitions: readonly Partition[]): Promise<void> => {
     clear(partitions)
-    const running = remember(await runningPositions(sql, partitions))
+    const running = remember((await runningPositions(sql, partitions)).filter(mayRead))
     halt(partitions, running)
-    options.source.rewind(running)
+    options.source.rewind(
+      running,
+      partitions.filter((partition) => halted.has(partitionName(partition))),
+    )
   }
   /** Those of them that are not running. */
   const halt = (partitions: readonly Partition[], running: readonly Claimed[]): void => {
@@ -111,10 +127,14 @@ export const startPump = (options: {
   }
   /** Goes on with what an operator, or another process, has let run again. */
   const resume = async (): Promise<void> => {
-    if (halted.size === 0) return
-    const running = remember(await runningPositions(sql, [...halted.values()]))
+    if (halted.size + waits.size === 0) return
+    const found = await runningPositions(sql, [...halted.values(), ...waits.values()])
+    const isOver = (claim: Claimed) =>
+      halted.has(partitionName(claim)) ? mayRead(claim) : waits.has(partitionName(claim)) && claim.until === undefined
+    const running = found.filter(isOver)
     if (running.length === 0) return
     clear(running)
+    remember(running)
     halt([], running)
     log.info('partition.resumed', { partitions: running.map(partitionName) })
     options.source.rewind(running)
@@ -143,16 +163,25 @@ export const startPump = (options: {
   }
 
   const sink: Sink = {
-    async assigned(extents) {
-      turns.clear()
-      holds.letGo()
-      for (const one of all) one.clear()
-      await Promise.all(all.map((one) => one.idle()))
-      halted.clear()
-      const running = await claimPositions(sql, extents)
-      await endHold(sql, running)
-      halt(extents, running)
-      return remember(running)
+    async assigned(extents, log) {
+      const names = new Set(extents.map(partitionName))
+      const gone = [...own.values()].filter((partition) => !names.has(partitionName(partition)))
+      clear(gone)
+      for (const name of gone.map(partitionName)) {
+        own.delete(name)
+        halted.delete(name)
+      }
+      const begun = extents.filter((extent) => !expected.has(partitionName(extent)))
+      for (const { topic, partition } of extents) own.set(partitionName({ topic, partition }), { topic, partition })
+      if (begun.length > 0) await Promise.all(all.map((one) => one.idle()))
+      const claims = await claimPositions(sql, extents, log)
+      await endHold(sql, begun)
+      const running = claims.filter((claim) => !expected.has(partitionName(claim)) && mayRead(claim))
+      remember(running)
+      halt(begun, running)
+      return claims
+        .map((claim) => ({ ...claim, offset: expected.get(partitionName(claim))?.next ?? claim.offset }))
+        .filter(mayRead)
     },
     async deliver({ topic, partition, to, ...batch }) {
       if (stopped) throw new Error('the pump has stopped')
@@ -160,6 +189,9 @@ export const startPump = (options: {
       // A source is not told of what only the applier found. Whatever it reads on is dropped until the partition may be read again.
       if (halted.has(name)) return rewind([{ topic, partition }])
       const mine = turn(name)
+      const until = expected.get(name)?.until
+      expected.set(name, { next: to, until })
+      if (until !== undefined && to >= until) waits.set(name, { topic, partition })
       let { from, records } = batch
       for (;;) {
         await lane(name).room()
@@ -168,7 +200,8 @@ export const startPump = (options: {
         const { items, block } = readWhileOpen(records, decode)
         records = records.slice(items.length)
         const next = block ? records[0]!.offset : to
-        const stretch: Stretch = { topic, partition, from, to: next, items }
+        const epoch = epochs.get(name) ?? 0
+        const stretch: Stretch = { topic, partition, from, to: next, epoch, items }
         const bytes = items.reduce((total, { record: { value } }) => total + (value?.length ?? 0), 0)
         if (!block || items.length > 0) lane(name).push({ stretch, turn: mine, bytes })
         if (!block) break

@@ -96,7 +96,7 @@ const storing = (job: Job, options: RunOptions, epochOf: EpochOf, tally: Tally) 
       const decoded = await decodeReady(decoder, schemas, record, epochOf(partition, record.offset))
       items.push(only(job.entity, itemOf(record, decoded)))
     }
-    const stretch: Stretch = { topic, partition, from, to, items }
+    const stretch: Stretch = { topic, partition, from, to, epoch: epochOf(partition, from), items }
     const interrupted = await persist(applier, [stretch], (result) => {
       tally.add({ added: result.rows - result.refreshed, refreshed: result.refreshed, parked: result.parked })
       options.applied(result)

@@ -1,26 +1,27 @@
 /**
  * Several logs as one: each topic belongs to one of them. What a log may promise of its own partitions it promises here of all: the
- * sink is told the whole set whenever one part of it changes, and the others go on from where Postgres says.
+ * sink is told the whole set whenever one part of it changes, and the others go on as they were.
  */
 import { log } from '../../platform/log.ts'
-import type { Extent, LogSource, Sink } from '../source.ts'
+import type { Extent, LogSource, Partition, Sink } from '../source.ts'
 
 export type Part = { readonly topics: ReadonlySet<string>; readonly source: LogSource }
 
 export const compositeSource = (parts: readonly Part[]): LogSource => {
-  const held = new Map<Part, readonly Extent[]>()
+  const held = new Map<Part, { readonly extents: readonly Extent[]; readonly log: readonly Extent[] }>()
   const silent = new Set<Part>()
   let assigning: Promise<unknown> = Promise.resolve()
 
   const sinkOf = (part: Part, sink: Sink): Sink => ({
     ...sink,
-    assigned(extents) {
+    assigned(extents, log = extents) {
       const assign = async () => {
-        held.set(part, extents)
-        const positions = await sink.assigned([...held.values()].flat())
-        // The sink has dropped what it held of every partition, so the others begin again where their positions are.
-        for (const other of held.keys())
-          if (other !== part) other.source.rewind(positions.filter(({ topic }) => other.topics.has(topic)))
+        held.set(part, { extents, log })
+        const all = [...held.values()]
+        const positions = await sink.assigned(
+          all.flatMap((one) => one.extents),
+          all.flatMap((one) => one.log),
+        )
         return positions.filter(({ topic }) => part.topics.has(topic))
       }
       const result = assigning.then(assign, assign)
@@ -47,10 +48,10 @@ export const compositeSource = (parts: readonly Part[]): LogSource => {
     async start(sink) {
       await Promise.all(parts.map((part) => part.source.start(sinkOf(part, sink))))
     },
-    rewind(positions) {
+    rewind(positions, stopped = []) {
       for (const { topics, source } of parts) {
-        const own = positions.filter(({ topic }) => topics.has(topic))
-        if (own.length > 0) source.rewind(own)
+        const isOwn = ({ topic }: Partition) => topics.has(topic)
+        if (positions.some(isOwn) || stopped.some(isOwn)) source.rewind(positions.filter(isOwn), stopped.filter(isOwn))
       }
     },
     /** Of the logs that answer; throws when none does. */

@@ -3,7 +3,8 @@ import type { Admin, Kafka } from 'kafkajs'
 import { isLoginRefused } from '../../platform/kafka.ts'
 import { describeError, log } from '../../platform/log.ts'
 import type { Position } from '../change.ts'
-import type { Extent } from '../source.ts'
+import type { Extent, Partition } from '../source.ts'
+import { clusterOf, describeTopics, type Topics } from './kafka-topic-ids.ts'
 
 export type KafkaLogs = {
   /** Those of the topics that exist. Asking makes none. */
@@ -13,6 +14,8 @@ export type KafkaLogs = {
    * metadata it had before, so partitions and leaders are asked for anew each time.
    */
   extents(): Promise<readonly Extent[]>
+  /** The id that the partition's topic has, asked for after the call; undefined where brokers tell none. */
+  topicId(of: Partition): Promise<string | undefined>
   /** Why topics were left out of the last answer. */
   refusals(): ReadonlyMap<string, string>
   /** By ListOffsets with a time, milliseconds since 1970: see the port. */
@@ -72,14 +75,46 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
     return present
   }
 
-  const extentsOf = async (topic: string): Promise<readonly Extent[]> => {
+  const extentsOf = async (topic: string, known: Topics): Promise<readonly Extent[]> => {
     const offsets = await (await admin()).fetchTopicOffsets(topic)
-    return offsets.map(({ partition, low, high }) => ({ topic, partition, start: BigInt(low), end: BigInt(high) }))
+    const topicId = known.get(topic)
+    return offsets.map(({ partition, low, high }) => ({
+      topic,
+      partition,
+      start: BigInt(low),
+      end: BigInt(high),
+      ...(topicId === undefined ? {} : { topicId }),
+    }))
+  }
+
+  /** One asking of a broker at a time: who comes meanwhile shares the next. */
+  const last = new Map<string, Promise<unknown>>()
+  const next = new Map<string, { readonly names: Set<string>; readonly answer: Promise<Topics> }>()
+  const topicId = async ({ topic, partition }: Partition): Promise<string | undefined> => {
+    const cluster = clusterOf(await admin())
+    const [leader = ''] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
+    let asking = next.get(leader)
+    if (asking === undefined) {
+      const names = new Set<string>()
+      const answer = (last.get(leader) ?? Promise.resolve())
+        .catch(() => {})
+        .then(() => {
+          next.delete(leader)
+          return describeTopics(cluster, [...names], leader || undefined)
+        })
+      asking = { names, answer }
+      next.set(leader, asking)
+      last.set(leader, answer)
+    }
+    asking.names.add(topic)
+    return (await asking.answer).get(topic)
   }
 
   const extents = async (): Promise<readonly Extent[]> => {
     const asked = await existing()
-    const answers = await Promise.allSettled(asked.map(extentsOf))
+    // Before the offsets: of a topic made anew in between, its predecessor's id with its own offsets is found out, the reverse is not.
+    const known: Topics = asked.length > 0 ? await describeTopics(clusterOf(await admin()), asked) : new Map()
+    const answers = await Promise.allSettled(asked.map((topic) => extentsOf(topic, known)))
     const failed = answers.flatMap((answer, index) =>
       answer.status === 'rejected' ? [{ topic: asked[index]!, error: answer.reason as unknown }] : [],
     )
@@ -96,6 +131,7 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
   return {
     existing,
     extents,
+    topicId,
     refusals: () => refused,
     async offsetsAt(topic, at) {
       const found = await (await admin()).fetchTopicOffsetsByTimestamp(topic, at)

@@ -5,22 +5,26 @@
  * the log's start: both show in a fetch that began elsewhere than asked for, which is dropped and judged. And it calls nobody for a
  * fetch of nothing but control, aborted or compacted records, but emits an event and steps over them: that becomes a batch without
  * records, so that a position gets past the marker that ends a transaction.
+ *
+ * At a rebalance what stays with this member goes on from where its last delivery ended: what the sink has is neither dropped nor
+ * fetched again.
  */
-import type { Consumer, EachBatchPayload, Batch as Fetched, KafkaMessage } from 'kafkajs'
+import type { Consumer, EachBatchPayload, Batch as Fetched } from 'kafkajs'
 import { log } from '../../platform/log.ts'
-import type { LogRecord, Position } from '../change.ts'
-import { type Batch, type Extent, type Partition, partitionName, type Sink } from '../source.ts'
-import { outsideLog } from './positions.ts'
+import { type Batch, type Claim, mayRead, type Partition, partitionName, type Sink } from '../source.ts'
+import { batchOf, faultOf, fetchedFrom } from './kafka-batch.ts'
+import type { KafkaLogs } from './kafka-extents.ts'
+import { whyOutside } from './positions.ts'
 
 /**
- * A partition being read. `turn` counts rewinds: what was fetched before one is of no use after it. `flight`: what the sink has not
+ * A partition being read; after a rewind another one, since what was fetched before it is of no use. `flight`: what the sink has not
  * answered yet; a fetch that comes again waits for it instead of handing the same records over twice. `tail`: batches without records.
  */
-type Lane = Partition & { next: bigint; turn: number; flight: Flight | undefined; tail: Promise<void> }
+type Lane = Claim & { next: bigint; flight: Flight | undefined; tail: Promise<void> }
 type Flight = { readonly to: bigint; readonly taken: Promise<'taken'> }
 
 export type Group = {
-  rewind(positions: readonly Position[]): void
+  rewind(positions: readonly Claim[], stopped?: readonly Partition[]): void
   /** Settles when the membership has ended by itself; with the reason. */
   readonly ended: Promise<Error>
   /** Lets go of deliveries in flight and leaves. */
@@ -28,30 +32,35 @@ export type Group = {
 }
 
 const hintMs = 5_000
-const beatMs = 1_000
+const beatMs = 500
 const retryMs = 1_000
 const longestRetryMs = 30_000
+/** How soon a topic is asked after again that can't be told from another one. */
+const askMs = 100
 
-/** Joins with a connected consumer. `extents` asks the log anew. */
+/** Joins with a connected consumer. `sessionMs`: after so long without a heartbeat the group may have given everything away. */
 export const joinGroup = async (
   consumer: Consumer,
   topics: readonly string[],
   sink: Sink,
-  extents: () => Promise<readonly Extent[]>,
+  logs: Pick<KafkaLogs, 'extents' | 'topicId'>,
+  sessionMs: number,
 ): Promise<Group> => {
   let lanes = new Map<string, Lane>()
   /** Names of all partitions of this assignment, read or not. */
   let assigned: ReadonlySet<string> = new Set()
-  /** Replaced at each assignment; settles when that one is over, and with it every delivery of it. */
+  /** Replaced at each assignment; settles when that one is over. */
   let term = Promise.withResolvers<void>()
   /** Settles when the group calls: kafkajs joins again only once every batch it handed out has come back. */
   let called = Promise.withResolvers<void>()
   let left = false
+  let confirmed = performance.now()
   const ended = Promise.withResolvers<Error>()
 
   const seek = ({ topic, partition, next }: Lane): void => consumer.seek({ topic, partition, offset: String(next) })
   const pause = ({ topic, partition }: Partition): void => consumer.pause([{ topic, partitions: [partition] }])
   const resume = ({ topic, partition }: Partition): void => consumer.resume([{ topic, partitions: [partition] }])
+  const isRead = (lane: Lane): boolean => lanes.get(partitionName(lane)) === lane
 
   const assign = async (assignment: Readonly<Record<string, readonly number[]>>): Promise<void> => {
     term.resolve()
@@ -60,11 +69,14 @@ export const joinGroup = async (
     const partitions = Object.entries(assignment).flatMap(([topic, numbers]) =>
       numbers.map((partition) => ({ topic, partition })),
     )
+    const names = new Set(partitions.map(partitionName))
+    assigned = names
+    lanes = new Map([...lanes].filter(([name]) => names.has(name)))
+    for (const lane of lanes.values()) goOn(lane)
+    const idle = partitions.filter((partition) => !lanes.has(partitionName(partition)))
     for (let wait = retryMs; mine === term && !left; wait = Math.min(2 * wait, longestRetryMs)) {
       // Nothing is fetched until its position is known, or it would be from the group's offset.
-      lanes = new Map()
-      assigned = new Set(partitions.map(partitionName))
-      for (const partition of partitions) pause(partition)
+      for (const partition of idle) if (!lanes.has(partitionName(partition))) pause(partition)
       const complete = await take(partitions, mine).catch((error: unknown) => {
         log.warn('kafka.assignment.failed', { error })
         return false
@@ -74,41 +86,61 @@ export const joinGroup = async (
     }
   }
 
+  /** kafkajs has forgotten where it was: the lane goes on after what the sink has, or is about to have. */
+  const goOn = (lane: Lane): void => {
+    const { flight } = lane
+    if (flight === undefined) {
+      seek(lane)
+      return
+    }
+    pause(lane)
+    const settle = (next: bigint): void => {
+      if (!isRead(lane) || lane.flight !== flight) return
+      lane.next = next
+      lane.flight = undefined
+      seek(lane)
+      resume(lane)
+    }
+    flight.taken.then(
+      () => settle(flight.to),
+      () => settle(lane.next),
+    )
+  }
+
   /** False where some partition's log could not be asked: those wait. */
   const take = async (partitions: readonly Partition[], mine: typeof term): Promise<boolean> => {
     const names = new Set(partitions.map(partitionName))
-    const asked = (await extents()).filter((extent) => names.has(partitionName(extent)))
+    const all = await logs.extents()
+    const asked = all.filter((extent) => names.has(partitionName(extent)))
     const known = new Map(asked.map((extent) => [partitionName(extent), extent]))
-    const positions = await sink.assigned(asked)
     if (mine !== term || left) return true
-    for (const { topic, partition, offset } of positions) {
-      const name = partitionName({ topic, partition })
-      const lane = { topic, partition, next: offset, turn: 0, flight: undefined, tail: Promise.resolve() }
+    const claims = await sink.assigned(asked, all)
+    if (mine !== term || left) return true
+    const readable = new Set(claims.map(partitionName))
+    for (const [name, lane] of lanes) if (known.has(name) && !readable.has(name)) stop(lane)
+    for (const claim of claims) {
+      const name = partitionName(claim)
+      if (lanes.has(name)) continue
+      const lane = laneOf(claim)
       const extent = known.get(name)
       // Another process may have applied past that end before it let the partition go: only an end asked for afterwards counts.
-      if (extent && outsideLog(offset, extent) && !(await judge(lane))) continue
+      if (extent && whyOutside({ ...lane, offset: lane.next }, extent) && !(await judge(lane))) continue
       if (mine !== term || left) return true
-      lanes.set(name, lane)
-      seek(lane)
-      resume(lane)
+      begin(lane)
     }
     return asked.length === partitions.length
   }
 
-  /** A partition of this assignment that nobody might read when it was made, or from some time on. */
-  const adopt = ({ topic, partition, offset }: Position): void => {
-    const name = partitionName({ topic, partition })
-    if (!assigned.has(name)) return
-    const lane = { topic, partition, next: offset, turn: 0, flight: undefined, tail: Promise.resolve() }
-    lanes.set(name, lane)
+  const begin = (lane: Lane): void => {
+    lanes.set(partitionName(lane), lane)
     seek(lane)
     resume(lane)
   }
 
   /** The offset up to which the sink has it; undefined when it was not taken now, and comes again. */
-  const hand = async (lane: Lane, batch: Batch, mine: typeof term): Promise<bigint | undefined> => {
-    const { turn } = lane
-    const current = () => mine === term && lane.turn === turn
+  const hand = async (lane: Lane, batch: Batch): Promise<bigint | undefined> => {
+    const mine = term
+    const current = () => mine === term && isRead(lane)
     const flight = lane.flight ?? { to: batch.to, taken: sink.deliver(batch).then(() => 'taken' as const) }
     lane.flight = flight
     flight.taken.catch(() => {})
@@ -117,6 +149,7 @@ export const joinGroup = async (
       if (outcome !== 'taken' || !current()) return undefined
       lane.flight = undefined
       lane.next = flight.to
+      if (!mayRead({ ...lane, offset: lane.next })) stop(lane)
       return flight.to
     } catch (error) {
       log.warn('kafka.batch.refused', { partition: partitionName(lane), offset: String(batch.from), error })
@@ -131,16 +164,19 @@ export const joinGroup = async (
 
   /** C21: a fetch that began elsewhere. Either it was on its way before a seek, or kafkajs reset the offset by itself. */
   const judge = async (lane: Lane): Promise<boolean> => {
-    const extent = (await extents()).find((one) => partitionName(one) === partitionName(lane))
-    const outside = extent && outsideLog(lane.next, extent)
+    const extent = (await logs.extents()).find((one) => partitionName(one) === partitionName(lane))
+    const outside = extent && whyOutside({ ...lane, offset: lane.next }, extent)
     if (outside === undefined) return extent !== undefined
     await halt(lane, outside)
     return false
   }
-
-  const halt = async (lane: Lane, reason: string): Promise<void> => {
+  /** Not read until the sink says so. */
+  const stop = (lane: Lane): void => {
     lanes.delete(partitionName(lane))
     pause(lane)
+  }
+  const halt = async (lane: Lane, reason: string): Promise<void> => {
+    stop(lane)
     await sink.stuck(lane, reason)
   }
 
@@ -154,6 +190,8 @@ export const joinGroup = async (
       })
     }, beatMs)
     try {
+      // Who stood still for so long may be a member no more: it hands on nothing before the group has answered.
+      if (performance.now() - confirmed > sessionMs) await heartbeat()
       const to = await pass(batch, isStale)
       if (to !== undefined) resolveOffset(String(to - 1n))
     } finally {
@@ -166,42 +204,63 @@ export const joinGroup = async (
     const mine = term
     const lane = lanes.get(partitionName(batch))
     await lane?.tail
-    if (lane === undefined || lanes.get(partitionName(batch)) !== lane || isStale()) return undefined
-    // Not in its types, but on every batch: where the fetch began, compacted away or not.
-    const began = BigInt((batch as Fetched & { readonly fetchedOffset: string }).fetchedOffset)
-    if (began !== lane.next) {
+    if (lane === undefined || !isRead(lane) || isStale()) return undefined
+    if (fetchedFrom(batch) !== lane.next) {
       if (await judge(lane)) seek(lane)
       return undefined
     }
-    const { topic, partition } = lane
-    const { undecodable } = (batch.messages[0] ?? {}) as Undecodable
-    if (undecodable) {
-      await halt(lane, undecodableReason(lane, undecodable))
+    const fault = faultOf(batch, lane)
+    if (fault !== undefined) {
+      const { topic, partition } = lane
+      await halt(
+        lane,
+        `${fault}: restore it from a replica, or go on after it, without its records, by: forebay replay --new-epoch ${topic} --partition ${partition} --from OFFSET`,
+      )
       return undefined
     }
-    const records = batch.messages.map((message) => recordOf(message, lane))
-    return hand(lane, { topic, partition, from: began, to: BigInt(batch.lastOffset()) + 1n, records }, mine)
+    if (!(await isSameTopic(lane)) || mine !== term) return undefined
+    return hand(lane, batchOf(batch, lane, lane.next))
+  }
+
+  /** C21. What was fetched before this was asked is of the topic that is answered: ids don't come back. */
+  const isSameTopic = async (lane: Lane): Promise<boolean> => {
+    if (lane.topicId === undefined) return true
+    const found = await logs.topicId(lane).catch(() => undefined)
+    if (found === lane.topicId) return isRead(lane)
+    if (found !== undefined) await judge(lane)
+    if (isRead(lane)) {
+      await Promise.race([term.promise, called.promise, delay(askMs)])
+      if (isRead(lane)) seek(lane)
+    }
+    return false
   }
 
   const skipped = (topic: string, partition: number, first: string | null, last: string): void => {
-    const mine = term
     const lane = lanes.get(partitionName({ topic, partition }))
     if (lane === undefined) return
     const step = async () => {
       // A gap before it is compaction, or a reset by kafkajs: only the log can tell.
       if (BigInt(first ?? last) !== lane.next && !(await judge(lane))) return
-      const to = BigInt(last) + 1n
-      if (to <= lane.next) seek(lane)
-      else await hand(lane, { topic, partition, from: lane.next, to, records: [] }, mine)
+      const end = BigInt(last) + 1n
+      const to = lane.until !== undefined && lane.until < end ? lane.until : end
+      if (!isRead(lane) || to <= lane.next) {
+        if (isRead(lane)) seek(lane)
+      } else if (await isSameTopic(lane)) await hand(lane, { topic, partition, from: lane.next, to, records: [] })
     }
     lane.tail = lane.tail.then(step).catch((error: unknown) => {
       log.warn('kafka.batch.refused', { partition: partitionName(lane), error })
-      if (mine === term) seek(lane)
+      if (isRead(lane)) seek(lane)
     })
   }
 
-  const { GROUP_JOIN, END_BATCH_PROCESS, CRASH } = consumer.events
-  consumer.on(GROUP_JOIN, ({ payload }) => void assign(payload.memberAssignment))
+  const { GROUP_JOIN, HEARTBEAT, END_BATCH_PROCESS, CRASH } = consumer.events
+  consumer.on(HEARTBEAT, () => {
+    confirmed = performance.now()
+  })
+  consumer.on(GROUP_JOIN, ({ payload }) => {
+    confirmed = performance.now()
+    void assign(payload.memberAssignment)
+  })
   consumer.on(END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, firstOffset, lastOffset } }) => {
     if (batchSize === 0) skipped(topic, partition, firstOffset, lastOffset)
   })
@@ -223,17 +282,11 @@ export const joinGroup = async (
   await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: 64, eachBatch })
   return {
     ended: ended.promise,
-    rewind(positions) {
-      for (const position of positions) {
-        const lane = lanes.get(partitionName(position))
-        if (lane === undefined) {
-          adopt(position)
-          continue
-        }
-        lane.next = position.offset
-        lane.turn += 1
-        lane.flight = undefined
-        seek(lane)
+    rewind(positions, stopped = []) {
+      for (const position of positions) if (assigned.has(partitionName(position))) begin(laneOf(position))
+      for (const partition of stopped) {
+        const lane = lanes.get(partitionName(partition))
+        if (lane !== undefined) stop(lane)
       }
     },
     async leave() {
@@ -245,20 +298,6 @@ export const joinGroup = async (
   }
 }
 
-/** As the patch of kafkajs answers a batch whose checksum, compression or records are broken: alone, in place of its records. */
-export type Undecodable = { readonly undecodable?: { readonly firstOffset: string; readonly error: Error } }
-
-const undecodableReason = (at: Partition, { firstOffset, error }: NonNullable<Undecodable['undecodable']>): string =>
-  `${partitionName(at)} holds a batch at offset ${firstOffset} that can't be read (${error.message}): restore it from a replica, or go on after it, without its records, by: forebay replay --new-epoch ${at.topic} --partition ${at.partition} --from OFFSET`
-
-export const recordOf = (message: KafkaMessage, { topic, partition }: Partition): LogRecord => ({
-  topic,
-  partition,
-  offset: BigInt(message.offset),
-  timestamp: Number(message.timestamp),
-  key: message.key,
-  value: message.value,
-  headers: message.headers ?? {},
-})
+const laneOf = (claim: Claim): Lane => ({ ...claim, next: claim.offset, flight: undefined, tail: Promise.resolve() })
 
 const delay = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms).unref())

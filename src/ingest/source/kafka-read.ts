@@ -3,11 +3,11 @@
  * when it has ended. kafkajs can only fetch as a member of a group; its quirks are those that `kafka-group.ts` tells of.
  */
 import { randomUUID } from 'node:crypto'
-import type { Batch as Fetched, Kafka } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import { log } from '../../platform/log.ts'
 import type { LogRecord } from '../change.ts'
 import { type Batch, type Extent, Gone, type Partition, partitionName, type Range } from '../source.ts'
-import { recordOf, type Undecodable } from './kafka-group.ts'
+import { faultOf, fetchedFrom, recordOf } from './kafka-batch.ts'
 
 export type RereadOptions = {
   readonly client: Kafka
@@ -103,12 +103,9 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
         if (lane === undefined || isStale()) return
         const beat = setInterval(() => heartbeat().catch(failed.reject), beatMs)
         try {
-          const began = BigInt((batch as Fetched & { readonly fetchedOffset: string }).fetchedOffset)
-          const { undecodable } = (batch.messages[0] ?? {}) as Undecodable
-          if (undecodable && began === lane.next)
-            throw new Gone(
-              `${partitionName(lane)} holds a batch at offset ${undecodable.firstOffset} that can't be read (${undecodable.error.message}): replay from behind it`,
-            )
+          const began = fetchedFrom(batch)
+          const fault = faultOf(batch, lane)
+          if (fault !== undefined && began === lane.next) throw new Gone(`${fault}: replay from behind it`)
           const records = batch.messages.map((message) => recordOf(message, lane))
           await pass(lane, began, BigInt(batch.lastOffset()) + 1n, records)
           if (began < lane.next) resolveOffset(String(lane.next - 1n))

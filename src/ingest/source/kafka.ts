@@ -7,6 +7,7 @@ import kafkajs from 'kafkajs'
 import { brokerTrouble, connectionOptions, isLoginRefused, type KafkaSecurity } from '../../platform/kafka.ts'
 import { log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
+import { type Holding, stickyAssigner } from './kafka-assigner.ts'
 import { kafkaLogs } from './kafka-extents.ts'
 import { type Group, joinGroup } from './kafka-group.ts'
 import { rereadKafka } from './kafka-read.ts'
@@ -21,6 +22,7 @@ export type KafkaOptions = {
 }
 
 const retryMs = 1_000
+const sessionMs = 10_000
 const refusedRetryMs = 10_000
 const lookMs = 2_000
 const leaveMs = 1_500
@@ -43,6 +45,7 @@ export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: Ka
   let stopping = false
   let trouble: string | undefined = 'not connected to Kafka yet'
   let group: Group | undefined
+  let holding: Holding = { since: 0, partitions: [] }
   let running: Promise<void> | undefined
 
   const say = (reason: string | undefined): void => {
@@ -53,21 +56,29 @@ export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: Ka
   const join = async (present: readonly string[], sink: Sink): Promise<Group> => {
     const consumer = client.consumer({
       groupId,
+      partitionAssigners: [stickyAssigner(() => holding)],
       allowAutoTopicCreation: false,
       minBytes: 1,
       maxWaitTimeInMs: 5,
       maxBytesPerPartition: 1024 * 1024,
       maxBytes: 8 * 1024 * 1024,
       // How long a killed process, or a broker's memory of one, keeps others from its partitions.
-      sessionTimeout: 10_000,
-      heartbeatInterval: 3_000,
+      sessionTimeout: sessionMs,
+      // A rebalance begins for each member with its next heartbeat, and none reads before all have come.
+      heartbeatInterval: 500,
       metadataMaxAge: Math.max(500, maxLagMs / 2),
       // A crash ends the membership; the loop below begins another.
       retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2_000, restartOnFailure: async () => false },
     })
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
+      const partitions = Object.entries(memberAssignment).flatMap(([topic, numbers]) =>
+        numbers.map((partition) => ({ topic, partition })),
+      )
+      holding = { since: Date.now(), partitions }
+    })
     try {
       await consumer.connect()
-      return await joinGroup(consumer, present, sink, logs.extents)
+      return await joinGroup(consumer, present, sink, logs, sessionMs)
     } catch (error) {
       await consumer.disconnect().catch(() => {})
       throw error
@@ -118,7 +129,7 @@ export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: Ka
     offsetsAt: logs.offsetsAt,
     reread: (ranges, signal) => rereadKafka({ client, groupId, extents: logs.extents, ranges, signal }),
     status: () => trouble,
-    rewind: (positions) => group?.rewind(positions),
+    rewind: (positions, stopped) => group?.rewind(positions, stopped),
     async start(sink) {
       running = run(sink)
     },

@@ -20,10 +20,11 @@ import {
   type Claimed,
   claimPositions,
   knownPositions,
+  madeAnew,
   markStuck,
-  outsideLog,
   type PartitionState,
   runningPositions,
+  whyOutside,
 } from './positions.ts'
 
 /**
@@ -105,8 +106,11 @@ export const startObserver = ({
     const extents = await ask()
     // A partition that was never seen gets its position, with no frontier, before any other is stamped.
     const fresh = extents.filter((extent) => !positions.has(partitionName(extent)))
-    for (const position of await claimPositions(sql, fresh))
+    for (const position of await claimPositions(sql, fresh, extents))
       positions.set(partitionName(position), { ...position, state: 'RUNNING' })
+    // C16: lets go on what has waited for long enough.
+    const waiting = extents.filter((extent) => positions.get(partitionName(extent))?.until !== undefined)
+    await claimPositions(sql, waiting, extents)
     for (const extent of extents) {
       const position = positions.get(partitionName(extent))
       if (position === undefined || position.state === 'STUCK' || (await outside(extent, position)))
@@ -150,13 +154,14 @@ export const startObserver = ({
   const outside = async (extent: Extent, before: Known): Promise<boolean> => {
     const name = partitionName(extent)
     if (before.offset <= extent.end) beyond.delete(name)
-    if (outsideLog(before.offset, extent) === undefined) return false
+    if (whyOutside(before, extent) === undefined) return false
     const [now] = before.offset > extent.end ? [before] : await runningPositions(sql, [extent])
-    const reason = now && outsideLog(now.offset, extent)
+    const reason = now && whyOutside(now, extent)
     if (reason === undefined) return false
     const since = beyond.get(name) ?? performance.now()
     if (before.offset > extent.end) beyond.set(name, since)
-    const lasting = before.offset < extent.start || performance.now() - since >= lostAfterMs
+    const another = madeAnew(before.topicId, extent) !== undefined
+    const lasting = another || before.offset < extent.start || performance.now() - since >= lostAfterMs
     if (lasting && before.state === 'RUNNING') {
       await markStuck(sql, extent, reason)
       log.error('partition.stuck', { partition: name, reason })

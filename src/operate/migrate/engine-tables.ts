@@ -161,6 +161,8 @@ export const engineTables: readonly Table[] = [
       optional('unasked', 'text'),
       required('state', 'text', "'RUNNING'"),
       optional('reason', 'text'),
+      optional('topic_id', 'text'),
+      optional('waits_for', 'jsonb'),
       optional('paused_by', 'text'),
       optional('stopped_at', 'timestamptz'),
     ],
