@@ -81,6 +81,7 @@ describe('C14 a source that went back in time', () => {
     await until(() => running.pump.backlog() === 4, 'all wait')
     await held.release()
     await untilAt('orders', 2)
+    await until(async () => (await position('customers'))?.state === 'STUCK', 'stuck')
     expect(await position('customers')).toMatchObject({ state: 'STUCK', next: 0 })
   })
 

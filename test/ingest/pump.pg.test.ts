@@ -150,13 +150,34 @@ describe('back-pressure', () => {
     await untilAt('customers', 5)
   })
 
-  test('what was held back is dropped when its partition is rewound meanwhile, and comes again', async () => {
+  test('what stays at a rebalance is neither dropped nor to come again', async () => {
+    const { pump, held, deliver } = await blockedPump()
+    const value = Buffer.from('{"ts_ms":1}')
+    await deliver(1, heartbeats(1, 2, value))
+    const customers0 = { ...CUSTOMERS, start: 0n, end: 3n }
+    const other = { topic: 'orders', partition: 0, start: 0n, end: 0n }
+    expect(await pump.sink.assigned([customers0])).toMatchObject([{ offset: 3n }])
+    expect(pump.backlog()).toBeGreaterThan(0)
+    const grown = pump.sink.assigned([customers0, other])
+    await held.moveTo(0)
+    expect((await grown).map(({ topic, offset }) => [topic, offset])).toEqual(
+      expect.arrayContaining([
+        ['customers', 3n],
+        ['orders', 0n],
+      ]),
+    )
+    await deliver(3, heartbeats(3, 1, value))
+    await untilAt('customers', 4)
+  })
+
+  test('what was held back is dropped when its partition goes elsewhere meanwhile, and comes again when it is back', async () => {
     const { pump, held, deliver } = await blockedPump()
     const value = Buffer.from('{"ts_ms":1}')
     await deliver(1, heartbeats(1, 10_000, value))
     const over = deliver(10_001, heartbeats(10_001, 1, value))
     const stale = deliver(10_002, [customer(10_002, { id: 'stale' })])
     expect(await waits(stale)).toBe(true)
+    await pump.sink.assigned([])
     const assigned = pump.sink.assigned([{ ...CUSTOMERS, start: 0n, end: 0n }])
     await held.moveTo(0)
     expect(await assigned).toMatchObject([{ ...CUSTOMERS, offset: 1n }])

@@ -10,7 +10,7 @@ import { readConfig } from '../../src/platform/config.ts'
 import { loadModel } from '../law/model.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 
-export const shopOn = (topic: string): string => `
+const shopOn = (topic: string): string => `
 extend enum Role { READER }
 extend schema @domain(name: "shop", owner: "test", source: { format: JSON, naming: AS_IS })
 type Item @entity(domain: "shop", key: "id", shared: true, source: { topic: "${topic}" }) { id: ID! label: String! }
