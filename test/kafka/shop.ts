@@ -60,7 +60,7 @@ export const openShop = async (brokers: readonly string[], topic: string): Promi
         applied: ignore,
         failed: ignore,
       })
-      const observer = startObserver({ sql, clock, source: intake.source, maxLagMs: 1_000 })
+      const observer = startObserver({ sql, clock, source: intake.source, topics: [topic], maxLagMs: 1_000 })
       await intake.start()
       const stop = async () => {
         running.delete(stop)
