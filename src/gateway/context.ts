@@ -13,6 +13,8 @@ export type ViewRow = {
   readonly key: string
   readonly fields: Fields
   readonly incomplete: boolean
+  /** Something that it depends on is in quarantine. */
+  readonly degraded: boolean
   readonly asOf: number | null
 }
 export type PageRequest = {

@@ -62,7 +62,8 @@ export const watchQuarantine = ({
         order by p.topic, p.partition for update of p)
       update forebay.positions p
       set state = case when m.reason is null then 'RUNNING' else 'PAUSED' end, reason = m.reason,
-        paused_by = case when m.reason is not null then 'CAP' end
+        paused_by = case when m.reason is not null then 'CAP' end,
+        stopped_at = case when m.reason is not null then clock_timestamp() end
       from moving m where p.topic = m.topic and p.partition = m.partition
       returning p.topic, p.partition, p.state, p.reason`
     for (const { state, reason, ...partition } of moved)

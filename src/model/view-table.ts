@@ -20,6 +20,8 @@ export type ViewTable = {
   readonly grouped: boolean
   /** What identifies a row within a tenant, tenant column left out, in order: arguments of the view's by-key field. */
   readonly key: readonly ViewKey[]
+  /** The root row's whole key, the tenant's column included; empty in grouped views. */
+  readonly rootKey: readonly ViewKey[]
   readonly columns: readonly ViewColumn[]
 }
 /** `name`: the entity's key field, or the groupBy field. `nullable` only in grouped views. `column` is unquoted. */

@@ -35,6 +35,7 @@ const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   at: now,
   sources: new Map(),
   parked: [],
+  degraded: [],
   generations: [{ generation: 7, view: 'Card', hash: 'abc' }],
   ...change,
 })

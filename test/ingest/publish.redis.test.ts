@@ -49,7 +49,14 @@ const tableOf = (view: string) => stage.catalog.generations.find(({ table }) => 
 /** The row as the gateway reads and would fill it. */
 const readByKey = async (view: string, tenant: string | null, key: RowKey) => {
   const table = tableOf(view)
-  const reading = { table, tenant, fields: new Set(['n']), bounded: false, classes: () => ['true'] }
+  const reading = {
+    table,
+    tenant,
+    fields: new Set(['n']),
+    bounded: false,
+    classes: () => ['true'],
+    held: 'none' as const,
+  }
   const { text, values } = byKeysStatement(reading, [key])
   const [row] = await stage.database.sql.unsafe<{ key: string; version: string; fields: string }[]>(text, [...values])
   return row

@@ -5,8 +5,10 @@ import { createApplier } from '../../src/ingest/apply/apply.ts'
 import { createRedriver } from '../../src/ingest/apply/redrive.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder, type Decoder } from '../../src/ingest/decode.ts'
+import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
 import type { Model } from '../../src/model/model.ts'
 import type { Means } from '../../src/operate/quarantine/act.ts'
+import { connect } from '../../src/platform/postgres.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { loadModel } from './model.ts'
 import { stretchOf } from './stretch.ts'
@@ -70,6 +72,8 @@ export type Parking = Engine & {
   back(topic: string, offset: bigint, partition?: number): Promise<void>
   /** An operator's means, with the folder mended or not; on a connection pool of its own where one is given. */
   means(decoder?: Decoder, sql?: Engine['database']['sql']): Means
+  /** Rounds of maintenance until there is nothing to do. */
+  drain(): Promise<void>
   /** `offset state`, in the order of the log. */
   states(topic?: string): Promise<readonly string[]>
 }
@@ -116,6 +120,13 @@ export const openParking = async (): Promise<Parking> => {
       decoder,
       redriver: createRedriver(sql, decoder === mended ? mendedModel : model, catalog, decoder),
     }),
+    async drain() {
+      const sql = connect(database.url, { max: 1, name: 'maintainer' })
+      const maintainer = startMaintainer({ sql, catalog, published: async () => {}, auto: false })
+      while ((await maintainer.round()).entries > 0);
+      await maintainer.stop()
+      await sql.end({ timeout: 1 })
+    },
     async states(topic = 'customers') {
       const rows = await database.sql<{ said: string }[]>`
         select "offset" || ' ' || state as said from forebay.quarantine where topic = ${topic} order by partition, "offset", entity`

@@ -292,6 +292,16 @@ describe('C19 rows that depend on what is held', () => {
     expect(await degraded('CustomerFile')).toEqual([])
   })
 
+  test('C19 follow the joins that move meanwhile, as soon as the rows do', async () => {
+    await p.apply([customer('a'), customer('b'), customer('a', SILVER)])
+    await p.apply([order('o', 'b')])
+    await p.drain()
+    expect(await degraded('OrderFile')).toEqual([])
+    await p.apply([order('o', 'a')])
+    await p.drain()
+    expect(await degraded('OrderFile')).toEqual(['["o"]'])
+  })
+
   test('C19 are all where the record can not say which it leads to', async () => {
     await p.apply([customer('a'), customer('b')])
     await p.apply([order('o', 'a'), order('o', 'b', {}, { value: Buffer.from('{') })])

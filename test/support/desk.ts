@@ -17,9 +17,14 @@ export type Asked = {
   stop(): Promise<void>
 }
 
-export const startDesk = async ({ url }: Database, model: Model): Promise<Asked> => {
+/** `environment`: what else the gateway is told, as REDIS_URL. */
+export const startDesk = async (
+  { url }: Database,
+  model: Model,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Asked> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'forebay-desk-'))
-  const config = readConfig({ DATABASE_URL: url, FOREBAY_DATA: dataDir, PORT: '0' })
+  const config = readConfig({ ...environment, DATABASE_URL: url, FOREBAY_DATA: dataDir, PORT: '0' })
   const sql = connect(url, { max: 2, name: 'desk' })
   const gateway = await startGateway({ config, model, sql })
   const server = await serve({ port: 0, routes: gateway.routes })

@@ -37,6 +37,8 @@ export type Parked = {
   readonly count: number
   readonly oldest: string
 }
+/** A generation of which some rows, or every row, depend on records in quarantine, or did a moment ago. */
+type Degraded = { readonly generation: number; readonly every: boolean }
 type Generation = { readonly generation: number; readonly view: string; readonly hash: string }
 /** `at`: a moment of the primary's clock after all that is seen. `sources`: by view, its bound about its sources. */
 export type Snapshot = {
@@ -45,6 +47,7 @@ export type Snapshot = {
   readonly partitions: readonly Partition[]
   readonly pending: readonly Pending[]
   readonly parked: readonly Parked[]
+  readonly degraded: readonly Degraded[]
   readonly generations: readonly Generation[]
 }
 
@@ -68,7 +71,13 @@ export type ViewFreshness = {
   /** Only what is out of order. */
   readonly sources: readonly Trouble[]
   readonly partitions: readonly Partition[]
+  readonly held: Held
 }
+/**
+ * Which of a view's rows depend on records in quarantine. A generation: those that forebay.degraded names, which is asked together with the
+ * rows, since a record may be parked or settled after the snapshot.
+ */
+export type Held = 'none' | 'every' | { readonly generation: number }
 
 const milliseconds = (sql: string): string => `floor(extract(epoch from ${sql}) * 1000)::bigint`
 const array = (item: string, from: string): string => `(select coalesce(json_agg(${item}), '[]') from (${from}) x)`
@@ -79,10 +88,13 @@ const array = (item: string, from: string): string => `(select coalesce(json_agg
 const pendingSql = `select generation, ${milliseconds('(select origin from forebay.dirty d where d.generation = g.generation order by origin limit 1)')} as origin,
   exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null) as unknown
   from forebay.generations g where retired_at is null`
+const degradedSql = `select g.generation, exists (select from forebay.degraded d where d.generation = g.generation and d.key is null) as every
+  from forebay.generations g where retired_at is null and exists (select from forebay.degraded d where d.generation = g.generation)`
 const snapshotSql = `select json_build_object(
   'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
   'pending', ${array('x', pendingSql)},
-  'parked', ${array('x', `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest from forebay.quarantine where state = 'PARKED' group by topic, entity`)},
+  'parked', ${array('x', `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest from forebay.quarantine where state in ('PARKED', 'WAITING') group by topic, entity`)},
+  'degraded', ${array('x', degradedSql)},
   'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')},
   'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
 
@@ -111,7 +123,9 @@ export const generationOf = (snapshot: Snapshot, { view, table }: ViewBasis): nu
   snapshot.generations.find((one) => one.view === view.name && one.hash === table.hash)?.generation
 
 /** What a snapshot says of a view at whatever time: worked out once, since a snapshot serves many requests. */
-type Bound = Pick<ViewFreshness, 'asOf' | 'basis' | 'logAsOf' | 'partitions'> & { readonly parked: readonly Parked[] }
+type Bound = Pick<ViewFreshness, 'asOf' | 'basis' | 'logAsOf' | 'partitions' | 'held'> & {
+  readonly parked: readonly Parked[]
+}
 const bounds = new WeakMap<Snapshot, Map<ViewBasis, Bound>>()
 
 const boundOf = (snapshot: Snapshot, basis: ViewBasis): Bound => {
@@ -147,9 +161,17 @@ const findBound = (snapshot: Snapshot, basis: ViewBasis): Bound => {
   const parked = snapshot.parked.filter(({ entity, topic }) =>
     entity === null ? topics.includes(topic) : entities.includes(entity),
   )
+  const held = heldOf(snapshot, basis)
   return asOf !== null && sourceAsOf !== undefined
-    ? { asOf: Math.min(asOf, sourceAsOf), basis: 'SOURCE', logAsOf: asOf, parked, partitions }
-    : { asOf, basis: 'LOG', parked, partitions }
+    ? { asOf: Math.min(asOf, sourceAsOf), basis: 'SOURCE', logAsOf: asOf, parked, partitions, held }
+    : { asOf, basis: 'LOG', parked, partitions, held }
+}
+
+const heldOf = (snapshot: Snapshot, basis: ViewBasis): Held => {
+  const generation = generationOf(snapshot, basis)
+  const found = snapshot.degraded.find((one) => one.generation === generation)
+  if (found === undefined) return 'none'
+  return found.every ? 'every' : { generation: found.generation }
 }
 
 /** `now`: the upper bound of the primary's clock, in milliseconds. */
@@ -160,6 +182,10 @@ export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number)
   const sources = [...stopped(bound.partitions, now), ...quarantined(parked)]
   return { ...bound, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, parked.length > 0), sources }
 }
+
+/** Of one row: what another depends on is not its trouble. */
+export const rowState = ({ maxLagMs }: ViewFreshness, lagMs: number | null, degraded: boolean): FreshnessState =>
+  stateOf(lagMs, maxLagMs, degraded)
 
 const stateOf = (lagMs: number | null, maxLagMs: number, degraded: boolean): FreshnessState => {
   if (lagMs === null) return 'UNKNOWN'

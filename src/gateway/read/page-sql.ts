@@ -85,7 +85,7 @@ export const pageStatement = (reading: Reading, query: PageQuery): Statement => 
     ...(query.where ? [`(${conditionSql(query.view, query.where, params)})`] : []),
     ...(query.from ? [beyondSql(order, query.from, query.backward, params)] : []),
   ]
-  const text = `select ${rowColumns(table, reading.fields, classes)}, json_build_array(${order.map(({ sql }) => `${sql}::text`).join(', ')})::text as place
+  const text = `select ${rowColumns(reading, classes)}, json_build_array(${order.map(({ sql }) => `${sql}::text`).join(', ')})::text as place
 from ${table.table} r${conditions.length ? `\nwhere ${conditions.join(' and ')}` : ''}
 order by ${orderSql(order, query.backward)}
 limit ${query.limit + 1}`

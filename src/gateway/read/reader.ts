@@ -49,15 +49,16 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       parts.tenantless(view.name)
       return undefined
     }
+    const { asOf, held, basis: about } = request.freshness(view.name)
     const reading: Reading = {
       table,
+      held,
       tenant,
       fields: request.columns(view.name),
       bounded: verdict.classes.every(({ rules }) => rules.length > 0),
       classes: (binder) => classConditions(verdict, request.claims, binder),
     }
     const project = parts.project(verdict)
-    const { asOf, basis: about } = request.freshness(view.name)
     const finish = (row: StoredRow, at: number | null = asOf): ViewRow => {
       const fields = parseRow(row.fields)
       project(fields, row.classes, tenant ?? '')
@@ -66,6 +67,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
         key: row.key,
         fields,
         incomplete: row.incomplete,
+        degraded: row.degraded ?? held === 'every',
         asOf: at,
       }
     }

@@ -89,13 +89,15 @@ export const createRowLoads = (run: Run, cache: RowCache | undefined): RowLoads 
   return {
     own: direct,
     shared: ({ view, table }, about, reading) => {
-      const fields = cache ? [] : [...reading.fields]
-      const signature = JSON.stringify([table.hash, about, reading.tenant, ...fields])
+      // A cached row can't say whether what it depends on is in quarantine by now, so then it is asked of Postgres, and not kept.
+      const through = reading.held === 'none' ? cache : undefined
+      const fields = through ? [] : [...reading.fields]
+      const signature = JSON.stringify([table.hash, about, reading.tenant, reading.held, ...fields])
       let found = known.get(signature)
       if (!found) {
         const scope = { hash: table.hash, tenant: reading.tenant, basis: about, maxLagMs: view.maxLagMs }
         const whole = { ...reading, fields: new Set(view.fields.map(({ name }) => name)) }
-        found = cache ? loader((asked) => throughCache(cache, scope, whole, asked)) : direct(reading)
+        found = through ? loader((asked) => throughCache(through, scope, whole, asked)) : direct(reading)
         known.set(signature, found)
       }
       return found

@@ -3,10 +3,12 @@
 import type { Field, ValueType } from '../../model/model.ts'
 import { ident, valueSqlType } from '../../model/names.ts'
 import { answerSql } from '../../model/sql/answer.ts'
+import { keyArray } from '../../model/sql/key.ts'
 import { lookupColumn, normaliserOf } from '../../model/sql/lookup.ts'
 import type { ViewKey, ViewTable } from '../../model/view-table.ts'
 import { arrayText } from '../../platform/array-types.ts'
 import { type Binder, binder } from '../access/predicate.ts'
+import type { Held } from '../freshness/freshness.ts'
 
 export type Statement = { readonly text: string; readonly values: readonly (string | null)[] }
 /** What Postgres returns: `fields` and `key` are JSON texts, `classes` has bit i where class i may see the row. */
@@ -16,13 +18,23 @@ export type StoredRow = {
   readonly version: string
   readonly incomplete: boolean
   readonly classes: number
+  /** Only where it was asked for. */
+  readonly degraded?: boolean
 }
 
 /** A key's value as answers show it, in text. */
 export const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
 
-/** The columns of StoredRow over the row `r`. `fields`: names of the view's fields to read. */
-export const rowColumns = (table: ViewTable, fields: ReadonlySet<string>, classes: readonly string[]): string => {
+/** Whether the row depends on a record in quarantine, in the row's own snapshot. */
+const degradedSql = (table: ViewTable, generation: number): string => {
+  const key = keyArray(table.rootKey.map(({ column, type }) => ({ sql: `r.${ident(column)}`, type })))
+  const named = (condition: string) =>
+    `exists (select from forebay.degraded d where d.generation = ${generation} and d.key ${condition})`
+  return `(${named('is null')} or ${named(`= (${key})::text`)})`
+}
+
+/** The columns of StoredRow over the row `r`, as a reading asks for them. */
+export const rowColumns = ({ table, fields, held }: Reading, classes: readonly string[]): string => {
   const answers = table.columns
     .filter(({ field }) => fields.has(field))
     .map(({ field, answer }) => `${answer} as ${ident(field)}`)
@@ -35,6 +47,7 @@ export const rowColumns = (table: ViewTable, fields: ReadonlySet<string>, classe
     'r._version::text as version',
     'r._incomplete as incomplete',
     `${classes.length > 1 ? bits.join(' + ') : '1'} as classes`,
+    ...(typeof held === 'object' ? [`${degradedSql(table, held.generation)} as degraded`] : []),
   ].join(', ')
 }
 
@@ -57,6 +70,7 @@ export type Reading = {
   readonly bounded: boolean
   /** Conditions by row class, made with a binder. What is bound must be used: Postgres refuses parameters that no one mentions. */
   readonly classes: (binder: Binder) => readonly string[]
+  readonly held: Held
 }
 
 /** Rows of many keys, with `position` (from 1) of the key each belongs to. */
@@ -75,7 +89,7 @@ export const byKeysStatement = (reading: Reading, keys: readonly (readonly (stri
     : table.key.map((key, i) => `r.${ident(key.column)} = ${value(key, i)}`).join(' and ')
   const classes = reading.classes(params)
   const where = visible(table, tenant, classes, params)
-  const text = `select k._n::int as position, ${rowColumns(table, reading.fields, classes)}
+  const text = `select k._n::int as position, ${rowColumns(reading, classes)}
 from unnest(${arrays.join(', ')}) with ordinality k(${table.key.map((_, i) => `_k${i}, `).join('')}_n)
 join ${table.table} r on ${[on, ...where].join(' and ')}`
   return { text, values: params.values }
@@ -89,7 +103,7 @@ export const lookupStatement = (reading: Reading, field: Field, value: string): 
   const given = params.bind(value, valueSqlType(type))
   const classes = reading.classes(params)
   const compare = `r.${ident(lookupColumn(field))} = ${normaliserOf(field)?.(given) ?? given}`
-  const text = `select ${rowColumns(table, reading.fields, classes)}
+  const text = `select ${rowColumns(reading, classes)}
 from ${table.table} r
 where ${[compare, ...visible(table, tenant, classes, params)].join(' and ')}
 limit 2`

@@ -14,7 +14,7 @@ import {
 import type { Field, Model, Part, View } from '../../model/model.ts'
 import type { Shape, Verdict, ViewVerdict } from '../access/verdict.ts'
 import type { Context, ViewRow } from '../context.ts'
-import { type FreshnessState, iso } from '../freshness/freshness.ts'
+import { type FreshnessState, iso, rowState } from '../freshness/freshness.ts'
 import type { Fields } from '../read/project.ts'
 import { globalId } from './global-id.ts'
 import { type SharedTypes, valueType } from './inputs.ts'
@@ -166,8 +166,8 @@ const viewType = (
       _freshness: {
         type: new GraphQLNonNull(rowFreshnessType),
         resolve: (row, _, context): RowFreshness => {
-          const { state } = context.freshness(row.view)
           const lagMs = row.asOf === null ? null : Math.max(0, context.now() - row.asOf)
+          const state = rowState(context.freshness(row.view), lagMs, row.degraded)
           return { asOf: row.asOf, lagMs, state, incomplete: row.incomplete }
         },
       },

@@ -15,7 +15,7 @@ import { groupedSql } from './grouped.ts'
 import { lookupColumn } from './lookup.ts'
 import { type Dependencies, entityOf, isTenanted, startCompilation } from './row-scope.ts'
 import { rowsSql } from './rows.ts'
-import { viewKeys } from './view-columns.ts'
+import { rootKeyColumns, viewKeys } from './view-columns.ts'
 
 /** `recompute` and `regroup` take keys as `$1`, the JSON text of an array of keys. */
 export type CompiledView = {
@@ -57,6 +57,7 @@ export const compileView = (model: Model, view: View): CompiledView => {
     ...('claim' in root.tenant ? { claim: root.tenant.claim } : {}),
     grouped: view.groupBy !== undefined,
     key: viewKeys(model, view),
+    rootKey: view.groupBy ? [] : rootKeyColumns(root, view),
     columns: shape.outputs.map(({ field, sqlType, answer }) => {
       const column = columnName(field.name)
       return { field: field.name, column, sqlType, answer: answer(ident(column)) }

@@ -70,7 +70,7 @@ const goOn = async (tx: Tx, records: readonly UntoldRecord[]): Promise<number> =
     epoch,
   }))
   const rows = await tx`
-    update forebay.positions p set state = 'RUNNING', reason = null, paused_by = null
+    update forebay.positions p set state = 'RUNNING', reason = null, paused_by = null, stopped_at = null
     where p.state = 'PAUSED' and p.paused_by = 'RECORD'
       and (p.topic, p.partition, p.next_offset, p.epoch) in (
         select topic, partition, "offset", epoch
