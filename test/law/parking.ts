@@ -14,7 +14,7 @@ import { loadModel } from './model.ts'
 import { stretchOf } from './stretch.ts'
 
 /** `SILVER` is what only the mended folder knows. */
-const folder = (tiers: string): string => `
+export const folder = (tiers: string): string => `
 extend enum Role { READER }
 extend schema @domain(name: "shop", owner: "law")
 enum Tier { ${tiers} }

@@ -60,6 +60,14 @@ describe('C19 successors of a parked record', () => {
     expect(await row('a')).toMatchObject({ name: 'New', tier: 'SILVER' })
   })
 
+  test('C19 a full image that the guard refuses supersedes not even what can not say when it was', async () => {
+    await p.apply([customer('a', {}, { lsn: 10 }), customer('a', {}, { value: Buffer.from('{') })])
+    await p.apply([customer('a', {}, { lsn: 10 })])
+    expect(await p.states()).toEqual(['1 PARKED', '1 PARKED'])
+    await p.apply([customer('a', { name: 'New' }, { lsn: 30 })])
+    expect(await p.states()).toEqual(['1 SUPERSEDED', '1 SUPERSEDED'])
+  })
+
   test('C19 an older full image that comes late is stored, but supersedes nothing newer', async () => {
     await p.apply([customer('a', SILVER, { lsn: 20 })])
     await p.apply([customer('a', { name: 'Older' }, { lsn: 10 })])
