@@ -58,10 +58,15 @@ export const signalSeen = (
     score,
     seenAt: row.seen_at,
   }
-  const value = cloudEvent('/risk', 'risk.signal', customer_id, row.id, row.seen_at, data)
-  world.publish({ topic: 'risk.signals', key: customer_id, value })
+  const event = (data: object) => cloudEvent('/risk', 'risk.signal', customer_id, row.id, row.seen_at, data)
+  world.publish({ topic: 'risk.signals', key: customer_id, value: event(data) })
+  // Whose it is can still be told: one that can't be read at all would pause its partition.
   if (world.faults && world.random.chance(0.1))
-    world.publish({ topic: 'risk.signals', key: customer_id, value: value.slice(0, world.random.int(5, 60)) })
+    world.publish({
+      topic: 'risk.signals',
+      key: customer_id,
+      value: event({ ...data, id: `${row.id}x`, score: 'high' }),
+    })
 }
 
 export const used = (world: World, clientId: string): void => {
