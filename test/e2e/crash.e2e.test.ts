@@ -35,7 +35,7 @@ test('kill -9 amid ingestion loses and doubles nothing, and records that mean no
   let sql = await open()
   // What HTTP would have refused, as another writer of the log may have put it there.
   const bad = [
-    { key: null, value: Buffer.from([0xff, 0xfe, 0x00]), reason: /UTF-8|JSON/ },
+    { key: Buffer.from('{"id":"b0"}'), value: Buffer.from([0xff, 0xfe, 0x00]), reason: /UTF-8|JSON/ },
     {
       key: Buffer.from('{"id":"b1"}'),
       value: Buffer.from('{"id":"b1","customerId":"c1\\u0000","total":1}'),

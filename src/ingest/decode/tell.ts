@@ -32,6 +32,7 @@ export const compileTell = (
 ): Tell => {
   const { format, each, events } = entity.source
   const columns = each ? arrayKey(entity, siblings).parents : keyColumns(entity)
+  const cloud = format === 'CLOUDEVENTS'
   const debezium = format === 'DEBEZIUM' || format === 'DEBEZIUM_AVRO'
   const find = (debezium ? findInEnvelope : findInEvent)(entity, enums)
   const keyOf = compileKey(columns)
@@ -41,7 +42,7 @@ export const compileTell = (
   /** Of events the record's key may be anything that spreads them over partitions: it counts where it names the columns. */
   const fromKey = (record: LogRecord, keys: ReadKey): Told['key'] | undefined => {
     const key = keyOf(record, keys)
-    if (!key || (events && !isObject(key.document.payload))) return undefined
+    if (!key || ((events || cloud) && !isObject(key.document.payload))) return undefined
     return whole(columns, read(byKey(key.schema), [key.values], key.document, false).row)
   }
   return (record, given, keys) => {
