@@ -8,18 +8,42 @@ export type Position = { readonly topic: string; readonly partition: number; rea
 
 /**
  * Orders the changes of one key: the later tuple wins, an equal one is a duplicate. `epoch` is the source's (partition's) epoch.
- * - Debezium: major = lsn, minor = 1; an initial snapshot read has minor = 0, so it loses ties against the stream.
+ * - Postgres by Debezium: major = the later of the change's lsn and of the last commit before its transaction's, minor = the change's
+ *   lsn. A transaction that was open while a snapshot was taken has changes with lsns before the snapshot's and commits after it.
+ * - MySQL by Debezium: major = binlog file and position, minor = 1 + row.
  * - declared version, or event time (microseconds): major = that, minor = offset.
  * - neither: major = offset, minor = 0.
+ * An initial snapshot read has minor = 0, so it loses ties against the stream.
  * `incremental`: an incremental-snapshot read, which has no version: it wins by offset over what came earlier from the same
  * partition, and the row keeps its version.
  */
-export type Version =
-  | { readonly kind: 'ordered'; readonly epoch: number; readonly major: bigint; readonly minor: bigint }
-  | { readonly kind: 'incremental'; readonly epoch: number }
+export type Version = OrderedVersion | { readonly kind: 'incremental'; readonly epoch: number }
+export type OrderedVersion = {
+  readonly kind: 'ordered'
+  readonly epoch: number
+  readonly major: bigint
+  readonly minor: bigint
+}
+
+/** What a row says of its last change. `trace`: W3C traceparent. `tx`: the source's id of its transaction. */
+export type Provenance = { readonly trace?: string; readonly tx?: string }
+
+/** Why a change was not applied. `not-owner`: conflict OWNER, and somebody else wrote it. */
+export type DropReason = 'older' | 'duplicate' | 'truncated' | 'not-owner'
 
 /** A column's value in JSON form: bigint-exact numbers as text, DateTime as ISO UTC, list columns as arrays, JSON columns as JSON text. */
 export type CellValue = Literal | readonly Literal[] | { readonly json: string }
+
+/**
+ * The source changed a row's key: it sent a delete under the old key and an upsert under the new one, often on two partitions. What the
+ * upsert lacks is in the row under the old key (C15). `id`: the source's place of the change, the same for both. `key`: columns of the
+ * other one's key.
+ */
+export type KeyChange = {
+  readonly side: 'old' | 'new'
+  readonly id: string
+  readonly key: Readonly<Record<string, CellValue>>
+}
 
 /**
  * One create, update or delete of one row. `row` holds key columns always; on `delete` nothing else is needed.
@@ -38,6 +62,19 @@ export type Change = {
   /** A live change of a source whose order is its log's: an older one with a later event time means the source was restored. */
   readonly live: boolean
   readonly position: Position
+  readonly provenance?: Provenance
+  /** Read by an initial snapshot; `last`: with it the snapshot has read all of the entity (C13). */
+  readonly snapshot?: 'read' | 'last'
+  readonly keyChange?: KeyChange
+}
+
+/** Every row of the entity that is no later than this is gone (C17). */
+export type Truncate = {
+  readonly entity: string
+  readonly version: OrderedVersion
+  readonly eventTime: string | null
+  readonly position: Position
+  readonly provenance?: Provenance
 }
 
 /** An entity whose rows are the elements of an array in a record: all rows of one record, replacing those it had before. */
@@ -49,6 +86,7 @@ export type ReplaceSet = {
   readonly version: Version
   readonly eventTime: string | null
   readonly position: Position
+  readonly snapshot?: Change['snapshot']
 }
 
 /**
@@ -91,7 +129,10 @@ export type LogRecord = {
  */
 export type Decoded =
   | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sets: readonly ReplaceSet[] }
+  | { readonly kind: 'truncate'; readonly truncate: Truncate }
   | { readonly kind: 'skipped'; readonly reason: string }
+  /** A change that does not count. */
+  | { readonly kind: 'dropped'; readonly entity: string; readonly reason: DropReason }
   | {
       readonly kind: 'bad' | 'stopped'
       readonly entity: string

@@ -20,6 +20,12 @@ export type Generation = CompiledView & { readonly generation: number; readonly 
 /** `version` is that of forebay.catalog: it moves with every registration. */
 export type Catalog = { readonly version: number; readonly generations: readonly Generation[] }
 
+/** Generations whose views read the entity. */
+export const readersOf = (catalog: Catalog, entity: string): readonly number[] =>
+  catalog.generations
+    .filter(({ paths }) => paths.some((path) => path.entity === entity))
+    .map(({ generation }) => generation)
+
 /** Root keys that one log entry of a first filling holds. */
 const chunk = 1000
 

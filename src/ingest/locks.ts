@@ -12,4 +12,6 @@ export const locks = {
   feed: 74_005,
   /** One per topic: who gives its partitions their positions (C16). */
   positions: 74_006,
+  /** One per entity: its holder takes away rows that no record deletes (C13, C17). */
+  sweep: 74_007,
 } as const

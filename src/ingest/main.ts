@@ -14,6 +14,7 @@ import { startReplays } from './replay/worker.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
 import { byKey, plans } from './session-settings.ts'
 import { startObserver } from './source/observe.ts'
+import { startSweeper } from './sweep.ts'
 
 export type IngestOptions = {
   /** `databaseUrl` must be set: maintenance opens a connection of its own, straight to the primary. */
@@ -63,6 +64,15 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
   const observer = startObserver({ sql, clock, source, topics: intake.topics, maxLagMs })
+  const spare = connect(config.databaseUrl, { max: 1, name: 'sweep', settings: plans })
+  const sweeper = startSweeper({
+    sql: spare,
+    model,
+    catalog,
+    source,
+    ttl: config.tombstoneTtl,
+    swept: () => maintainer.wake(),
+  })
   const again = connect(config.databaseUrl, { max: 1, name: 'replay', settings: plans })
   const replays = startReplays({
     sql: again,
@@ -93,10 +103,11 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     async stop() {
       await replays.stop()
       await intake.stop()
+      await sweeper.stop()
       await maintainer.stop()
       await observer.stop()
       redis?.end()
-      await Promise.all([own.end({ timeout: 1 }), again.end({ timeout: 1 })])
+      await Promise.all([own, spare, again].map((one) => one.end({ timeout: 1 })))
     },
   }
 }

@@ -49,11 +49,17 @@ export type Entity = {
   /** The field or to-one join that leads to the person the row is about. */
   readonly subject?: string
   readonly source: Source
-  readonly conflict: 'VERSION' | 'EVENT_TIME'
+  readonly conflict: Conflict
   /** Rows for which it holds count as deleted. Own columns only. */
   readonly deleted?: Where
   readonly place: Place
 }
+
+/**
+ * Which of two changes of one key wins. VERSION: the higher source version. EVENT_TIME: the later event time. FIELD_CLOCK: that, field by
+ * field. OWNER: the higher version among those that `Source.owner` wrote; the others' don't count.
+ */
+export type Conflict = 'VERSION' | 'EVENT_TIME' | 'FIELD_CLOCK' | 'OWNER'
 
 /** A scalar field of an entity, stored in the column `columnName(name)`; `list` columns are Postgres arrays. */
 export type Column = {
@@ -120,6 +126,8 @@ export type Source = {
   readonly unit?: TimeUnit
   /** IANA zone of timestamps that carry none. */
   readonly zone: string
+  /** Who alone may write, where `conflict` is OWNER. */
+  readonly owner?: string
   /** Steps to an array in the record whose elements are this entity's rows. */
   readonly each?: readonly string[]
   readonly typeAt?: readonly string[]

@@ -29,6 +29,8 @@ export type Config = {
   readonly secret?: string
   /** Records of a topic that may be in quarantine before its partitions pause (FOREBAY_QUARANTINE_CAP). */
   readonly quarantineCap: number
+  /** How long tombstones of deleted rows are kept, ISO 8601 (FOREBAY_TOMBSTONE_TTL). */
+  readonly tombstoneTtl: string
   readonly production: boolean
   /** What the embedded parts and development keys keep (FOREBAY_DATA). */
   readonly dataDir: string
@@ -109,6 +111,9 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   }
   if (found.secret && found.secret.length < 32)
     faults.push('FOREBAY_SECRET is shorter than 32 characters; make one with: openssl rand -hex 32')
+  const tombstoneTtl = text('FOREBAY_TOMBSTONE_TTL') ?? 'P30D'
+  if (!/^P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/.test(tombstoneTtl))
+    faults.push('FOREBAY_TOMBSTONE_TTL is not an ISO 8601 duration in days or less; write one like P30D')
   for (const name of [...(needs.always ?? []), ...(production ? (needs.production ?? []) : [])])
     if (!text(name)) faults.push(`${name} is missing; ${reasons[name]}`)
 
@@ -117,6 +122,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     schema: text('FOREBAY_SCHEMA') ?? 'schema',
     port,
     host: text('HOST') ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    tombstoneTtl,
     production,
     quarantineCap: Number(capText),
     dataDir: text('FOREBAY_DATA') ?? '.forebay',

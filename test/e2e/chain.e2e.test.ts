@@ -239,7 +239,8 @@ describe('from SQL at the source to a masked answer', () => {
 /** Changes that ingest has dropped since it started because it had them. */
 async function duplicates(): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${ports.ingest}/metrics`)).text()
-  return Number(/^forebay_changes_dropped_total\{reason="duplicate"\} (\d+)/m.exec(text)?.[1] ?? 0)
+  const counts = text.matchAll(/^forebay_changes_dropped_total\{reason="duplicate",entity="\w+"\} (\d+)/gm)
+  return [...counts].reduce((total, [, count]) => total + Number(count), 0)
 }
 
 /** Waits until Forebay has applied so many records. */

@@ -89,6 +89,7 @@ const config = (jwksUrl: string | undefined, production: boolean) => ({
   port: 0,
   host: '127.0.0.1',
   production,
+  tombstoneTtl: 'P30D',
   dataDir: '/nonexistent',
   quarantineCap: 1000,
   ...(jwksUrl === undefined ? {} : { jwksUrl, jwtIssuer: issuer, jwtAudience: audience }),

@@ -6,7 +6,7 @@ test('C7 every writer of entity rows goes through one function', async () => {
   const writes = [
     `(?:insert|merge)\\s+into\\s+${target}`,
     `delete\\s+from\\s+${target}`,
-    `truncate\\s+(?:table\\s+)?(?!is )${target}`,
+    `truncate\\s+(?:table\\s+)?(?!is |on )${target}`,
     `update\\s+${target}(?:\\s+(?:as\\s+)?\\w+)?\\s+set\\b`,
     `copy\\s+${target}[^\\n]*\\sfrom\\b`,
   ].map((write) => new RegExp(write, 'gi'))

@@ -179,7 +179,10 @@ describe('C12 order within a key', () => {
     expect(await orderRow('o')).toMatchObject({ total: 2, _version: '2' })
     await s.apply(0, order('o', null, 1, 1))
     expect(await orderRow('o')).toMatchObject({ total: 2 })
-    expect(await s.apply(0, order('o', null, 2, 2))).toMatchObject({ rows: 0, duplicate: 1 })
+    expect(await s.apply(0, order('o', null, 2, 2))).toMatchObject({
+      rows: 0,
+      dropped: [{ entity: 'Order', reason: 'duplicate', count: 1 }],
+    })
   })
 
   test('C12 an initial snapshot’s read loses against the stream at the same position', async () => {

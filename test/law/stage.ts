@@ -1,6 +1,6 @@
 /** A small shop on the real engine, and the means to stop its writers at a chosen point: rows and keys that somebody holds. */
 import type { ApplyResult } from '../../src/ingest/apply/apply.ts'
-import type { Item, Stretch } from '../../src/ingest/apply/stretch.ts'
+import { type Item, itemOf, type Stretch } from '../../src/ingest/apply/stretch.ts'
 import type { CellValue, Change } from '../../src/ingest/change.ts'
 import type { Catalog } from '../../src/ingest/generations.ts'
 import { type Maintainer, startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
@@ -100,7 +100,7 @@ export const openStage = async (text = SHOP): Promise<Stage> => {
     const items = changes.map((change, i): Item => {
       const position = { topic: 'log', partition, offset: from + BigInt(i) }
       const record = { ...position, timestamp: 0, key: null, value: null, headers: {} }
-      return { record, changes: [{ ...change, position }], sets: [], bad: [] }
+      return { ...itemOf(record, []), changes: [{ ...change, position }] }
     })
     return { topic: 'log', partition, from, to: from + BigInt(changes.length), epoch: 0, items }
   }

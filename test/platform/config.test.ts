@@ -19,6 +19,7 @@ test('an empty environment gives the embedded parts, on loopback', () => {
     schema: 'schema',
     port: 4000,
     host: '127.0.0.1',
+    tombstoneTtl: 'P30D',
     production: false,
     dataDir: '.forebay',
     quarantineCap: 1000,
@@ -61,6 +62,7 @@ test('every variable is read', () => {
     secret: 's'.repeat(32),
     dataDir: '/data',
     quarantineCap: 7,
+    tombstoneTtl: 'P30D',
     production: true,
   })
 })

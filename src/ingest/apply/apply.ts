@@ -6,14 +6,17 @@ import type { Model } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Catalog } from '../generations.ts'
 import type { Partition } from '../source.ts'
+import { aboveFloors, readBounds } from './bounds.ts'
 import { resolveSets } from './documents.ts'
 import { takeFence } from './fence.ts'
+import { raiseFloors } from './floor.ts'
 import { holdBack } from './hold-back.ts'
 import { parkQueues } from './park.ts'
 import { entitiesHeld } from './quarantine.ts'
+import { noteSnapshots } from './snapshots.ts'
 import { cutAtCap, cutAtUnknownKeys, stopAt } from './stop.ts'
 import type { Stretch } from './stretch.ts'
-import { createWrite, Restored, sum, type Written } from './write.ts'
+import { createWrite, nothing, Restored, sum, sumDropped, type Written } from './write.ts'
 
 /** `parked`: records that could not be applied; `waiting`: those that wait behind one; `superseded`: held ones that a later record made moot. */
 export type Applied = Written & {
@@ -53,28 +56,29 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Nu
       sql
         .begin(async (tx) => {
           const { stretches, stopping } = await cutAtUnknownKeys(tx, await cutAtCap(tx, given, cap))
-          const [fence, held] = await Promise.all([
-            takeFence(tx, stretches, catalog.version),
+          const items = stretches.flatMap((stretch) => stretch.items)
+          const truncates = items.flatMap((item) => item.truncates)
+          const [fence, held, bounds] = await Promise.all([
+            takeFence(tx, stretches, catalog.version, truncates.length > 0 ? 'exclusive' : 'shared'),
             entitiesHeld(tx, namesOf(stretches)),
+            readBounds(tx),
           ])
           if (fence.kind !== 'held') throw new Abandoned(fence)
-          const { flowing, queues } = await holdBack(
-            tx,
-            model,
-            stretches.flatMap(({ items }) => items),
-            held,
-          )
+          await noteSnapshots(tx, items, bounds.snapshots)
+          const above = aboveFloors(items, await raiseFloors(tx, catalog, truncates, bounds.floors, fence))
+          const { flowing, queues } = await holdBack(tx, model, above, held)
           const sets = await resolveSets(
             tx,
             model,
             flowing.flatMap((item) => item.sets),
           )
           const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets], fence)
+          const dropped = above.flatMap((item) => item.dropped.map((one) => ({ ...one, count: 1 })))
           const parking = await parkQueues(tx, { model, catalog, write }, queues, fence)
           const stopped = stopping.length > 0 ? await stopAt(tx, { model, catalog }, stopping, fence.origin) : []
           return {
             kind: 'applied',
-            ...sum(written, parking.written),
+            ...sum(sum(written, parking.written), { ...nothing, dropped: sumDropped(dropped) }),
             parked: parking.parked + stopping.length,
             waiting: parking.waiting,
             superseded: parking.superseded,

@@ -7,11 +7,11 @@ import type { Entity, Model } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident } from '../../model/names.ts'
 import { answerSql } from '../../model/sql/answer.ts'
 import { columnOf, entityOf } from '../../model/sql/row-scope.ts'
-import type { CellValue, Change, ReplaceSet, Version } from '../change.ts'
+import type { CellValue, Change, OrderedVersion, ReplaceSet } from '../change.ts'
 import type { Tx } from './fence.ts'
 import { compareVersions, keyText } from './fold.ts'
 
-type Ordered = ReplaceSet & { readonly version: Extract<Version, { kind: 'ordered' }> }
+type Ordered = ReplaceSet & { readonly version: OrderedVersion }
 /** What a batch holds of one parent: the newest record, and the last one without a version. */
 type Parent = { readonly newest?: Ordered; readonly unversioned?: ReplaceSet }
 

@@ -1,28 +1,21 @@
 /**
- * The one statement that writes entity rows (C7): every writer uses it, so every writer has the same guard, the same old images
- * and the same log entries.
+ * The statements that write entity rows (C7): every writer uses them, so every writer has the same guard, the same old images and the
+ * same log entries.
  *
  * The version guard stands in ON CONFLICT's WHERE, which Postgres evaluates on the row it has locked, and old images come from
  * `RETURNING old`, the row version really replaced (C4).
  */
 
 import type { Entity } from '../../model/model.ts'
-import { columnName, entityTable, ident, quote } from '../../model/names.ts'
-import { keyArray, shardOf } from '../../model/sql/key.ts'
-import { columnOf } from '../../model/sql/row-scope.ts'
+import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
+import { clockMerge } from './clock-merge.ts'
 import { engineColumns, inputSql } from './input-rows.ts'
-
-/** A path that begins at this entity, in a generation that is kept up. */
-export type LoggedPath = {
-  readonly generation: number
-  readonly path: number
-  readonly values: readonly string[]
-  readonly watched: readonly string[]
-}
+import { imageName, imagesOf, type LoggedPath, loggedSql } from './logged.ts'
+import { type Merge, versionMerge } from './version-merge.ts'
 
 /**
  * What the statement came to. `refreshed`: those of the applied that wrote a row anew from the record it came from. `moved`: refused,
- * since their key would change tenant. `restored`: see C14.
+ * since their key would change tenant. `restored`: see C14. `kept`: ids of key changes whose old image was kept (C15).
  */
 export type Outcome = {
   readonly applied: number
@@ -32,11 +25,30 @@ export type Outcome = {
   readonly logged: number
   readonly moved: readonly Refusal[]
   readonly restored: readonly Refusal[]
+  readonly kept: readonly string[]
 }
 export type Refusal = { readonly partition: number; readonly offset: string }
 
+const columnsOf = (entity: Entity) => {
+  const key = entity.key.map((name) => ident(columnName(name)))
+  const payload = entity.columns
+    .filter((column) => !entity.key.includes(column.name))
+    .map((column) => ident(columnName(column.name)))
+  const json = new Set(entity.columns.filter((c) => columnSqlType(c) === 'jsonb').map((c) => ident(columnName(c.name))))
+  /** JSON columns travel as text, so that their numbers keep every digit. */
+  const typed = entity.columns.map((c) => ({
+    name: ident(columnName(c.name)),
+    sql: `${ident(columnName(c.name))} ${columnSqlType(c) === 'jsonb' ? 'text' : columnSqlType(c)}`,
+  }))
+  const cast = (from: string, name: string) => (json.has(name) ? `${from}.${name}::jsonb` : `${from}.${name}`)
+  const onKey = (left: string, right: string) => key.map((name) => `${left}.${name} = ${right}.${name}`).join(' and ')
+  return { key, payload, json, typed, cast, onKey }
+}
+
 /**
  * Parameters: $1 slot, $2 origin, $3 offsets, then the rows (`inputParameters`). One row: the `Outcome`.
+ *
+ * `keeps`: of rows whose key the source changed, the old image is kept for the row under the new key (C15).
  *
  * `refresh`, for replay: a change of equal version also writes, if it is the very record that the row stands on and comes to other
  * content by now. Any record of equal version would be too many: a row keeps its version when an incremental read renews it, and the
@@ -45,72 +57,34 @@ export type Refusal = { readonly partition: number; readonly offset: string }
 export const entityStatement = (
   entity: Entity,
   paths: readonly LoggedPath[],
-  { refresh = false }: { readonly refresh?: boolean } = {},
+  { refresh = false, keeps = false }: { readonly refresh?: boolean; readonly keeps?: boolean } = {},
 ): string => {
   const table = entityTable(entity)
-  const key = entity.key.map((name) => ident(columnName(name)))
-  const payload = entity.columns
-    .filter((column) => !entity.key.includes(column.name))
-    .map((column) => ident(columnName(column.name)))
-  const all = [...key, ...payload, ...engineColumns]
-  const onKey = (left: string, right: string) => key.map((name) => `${left}.${name} = ${right}.${name}`).join(' and ')
+  const { key, payload, json, onKey } = columnsOf(entity)
+  const all = [...key, ...payload, ...engineColumns(entity)]
   const tenant = entity.tenant.kind === 'COLUMN' ? ident(columnName(entity.tenant.column)) : undefined
   const sameTenant = tenant
     ? `(e._deleted or excluded._deleted or e.${tenant} is null or e.${tenant} = excluded.${tenant})`
     : 'true'
-  const set: readonly (readonly [name: string, value: string])[] = [
-    ...payload.map(
-      (name) =>
-        [
-          name,
-          `case when ${quote(unquoted(name))} = any(excluded._absent) then e.${name} else excluded.${name} end`,
-        ] as const,
-    ),
-    ['_deleted', 'excluded._deleted'],
-    ...['_epoch', '_version', '_tie'].map(
-      (name) => [name, `case when excluded._version = -1 then e.${name} else excluded.${name} end`] as const,
-    ),
-    ...['_event_time', '_partition', '_offset'].map((name) => [name, `excluded.${name}`] as const),
-    // A column that keeps its value keeps the source's own word for it.
-    [
-      '_raw',
-      `case when excluded._absent is null or e._raw is null then excluded._raw else nullif((select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(e._raw) where key = any(excluded._absent)) || coalesce(excluded._raw, '{}'), '{}') end`,
-    ],
-    [
-      '_absent',
-      `case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent)), '{}') end`,
-    ],
-  ]
-  const newer = `case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
-    else (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) end`
-  const guards = [
-    // A row that began with an incremental read has no version yet: what stands before that read in the log is older all the same.
-    refresh
-      ? `${newer} and not (e._version = -1 and e._partition = excluded._partition and e._offset > excluded._offset)`
-      : newer,
-    ...(refresh
-      ? [
-          `(e._partition, e._offset) = (excluded._partition, excluded._offset) and (excluded._version = -1 or (e._epoch, e._version, e._tie) = (excluded._epoch, excluded._version, excluded._tie))
-    and (${set.map(([name, value]) => `e.${name} is distinct from ${value}`).join(' or ')})`,
-        ]
+  const merge = entity.conflict === 'FIELD_CLOCK' ? clockMerge(payload) : versionMerge(payload)
+  const returned = [
+    ...key.map((name) => `new.${name} as ${imageName('key', name)}`),
+    '(old._partition, old._offset) = (new._partition, new._offset) as refreshed',
+    ...imagesOf(paths),
+    ...(keeps
+      ? [...payload, '"_deleted"', '"_absent"', '"_awaits"'].map((name) => `old.${name} as ${imageName('was', name)}`)
       : []),
   ]
-
-  const watched = [...new Set(paths.flatMap((path) => [...path.values, ...path.watched]))].map((name) =>
-    ident(columnName(name)),
-  )
-  const image = (prefix: 'old' | 'new') => [
-    `${prefix}._live as ${prefix}_live`,
-    ...watched.map((name) => `${prefix}.${name} as ${imageName(prefix, name)}`),
-  ]
-  return `with input as materialized (${inputSql(entity, 4)}),
+  return `with input as materialized (${inputSql(entity, 4, keeps)}),
 stored as (
-  insert into ${table} as e (${all.join(', ')}) select ${all.map((name) => `i.${name}`).join(', ')} from input i order by ${key.map((name) => `i.${name}`).join(', ')}
+  insert into ${table} as e (${all.join(', ')}, _deleted_at)
+  select ${all.map((name) => `i.${name}`).join(', ')}, case when i._deleted then now() end from input i order by ${key.map((name) => `i.${name}`).join(', ')}
   on conflict (${key.join(', ')}) do update set
-    ${set.map(([name, value]) => `${name} = ${value}`).join(',\n    ')}
-  where (${guards.join(' or ')}) and ${sameTenant}
-  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), '(old._partition, old._offset) = (new._partition, new._offset) as refreshed', ...image('old'), ...image('new')].join(', ')}),
+    ${merge.set.map(([name, value]) => `${name} = ${value}`).join(',\n    ')}
+  where (${(refresh ? refreshGuards(merge) : [merge.newer]).join(' or ')}) and ${sameTenant}
+  returning ${returned.join(', ')}),
 ${loggedSql(entity, paths)}
+${keeps ? keptSql(entity, payload, json) : ''}
 rejected as (
   select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
     (e._epoch, e._version, e._tie) = (i._epoch, i._version, i._tie) as duplicate,
@@ -123,35 +97,75 @@ select (select count(*)::int from stored) as applied,
   (select count(*)::int from rejected where duplicate is not true and moved is not true) as older,
   (select coalesce(sum(n), 0)::int from logged) as logged,
   (select coalesce(json_agg(json_build_object('partition', partition, 'offset', "offset"::text)), '[]') from rejected where moved) as moved,
-  (select coalesce(json_agg(json_build_object('partition', partition, 'offset', "offset"::text)), '[]') from rejected where restored) as restored`
+  (select coalesce(json_agg(json_build_object('partition', partition, 'offset', "offset"::text)), '[]') from rejected where restored) as restored,
+  ${keeps ? `(select coalesce(json_agg(id), '[]') from kept)` : `'[]'::json`} as kept`
 }
 
-const unquoted = (name: string): string => name.slice(1, -1)
-const imageName = (image: string, name: string): string => ident(`${image}_${unquoted(name)}`)
+const refreshGuards = ({ newer, set }: Merge): readonly string[] => [
+  // A row that began with an incremental read has no version yet: what stands before that read in the log is older all the same.
+  `${newer} and not (e._version = -1 and e._partition = excluded._partition and e._offset > excluded._offset)`,
+  `(e._partition, e._offset) = (excluded._partition, excluded._offset) and (excluded._version = -1 or (e._epoch, e._version, e._tie) = (excluded._epoch, excluded._version, excluded._tie))
+    and (${set.map(([name, value]) => `e.${name} is distinct from ${value}`).join(' or ')})`,
+]
+
+/** C15: what the row held under its old key, and which columns of it were themselves not known. */
+const keptSql = (entity: Entity, payload: readonly string[], json: ReadonlySet<string>): string => {
+  const was = (name: string) => `s.${imageName('was', name)}`
+  const values = payload.map((name) => `${was(name)}${json.has(name) ? '::text' : ''} as ${name}`)
+  const columns = `array[${payload.map((name) => quote(name.slice(1, -1))).join(', ')}]::text[]`
+  const onKey = entity.key
+    .map((name) => ident(columnName(name)))
+    .map((name) => `s.${imageName('key', name)} = i.${name}`)
+  return `kept as (
+  insert into forebay.key_changes as k (entity, id, image, missing, awaits)
+  select ${quote(entity.name)}, i._leaves, (select to_jsonb(p) from (select ${values.join(', ') || '1 as "_"'}) p),
+    case when ${was('"_deleted"')} is not false then ${columns} else coalesce(${was('"_absent"')}, '{}') end, ${was('"_awaits"')}
+  from stored s join input i on ${onKey.join(' and ')} where i._leaves is not null order by i._leaves
+  on conflict (entity, id) do update set image = excluded.image, missing = excluded.missing, awaits = excluded.awaits where k.image is null
+  returning id),`
+}
 
 /**
- * The dirty log: raw join values of old and new images (C1), one entry per generation, path and shard. A row logs nothing for a
- * path whose fields it didn't change.
+ * Gives rows that wait for what they had under another key those values (C15). Parameters: $1 to $3 as above, $4 ids of key changes as
+ * an array. One row: `{ applied, logged }`.
  */
-const loggedSql = (entity: Entity, paths: readonly LoggedPath[]): string => {
-  // Without paths the log's parameters still have to be named, or Postgres can't tell their types.
-  if (paths.length === 0)
-    return 'logged as (select 0 as n from (values ($1::smallint, $2::timestamptz, $3::text)) unused),'
-  const marks = paths.flatMap((path) => {
-    const watched = path.watched.map((name) => ident(columnName(name)))
-    const changed = `(old_live is distinct from new_live or (${watched.map((name) => imageName('old', name)).join(', ')}) is distinct from (${watched.map((name) => imageName('new', name)).join(', ')}))`
-    return (['old', 'new'] as const).map((image) => {
-      const values = path.values.map((name) => ({
-        sql: imageName(image, ident(columnName(name))),
-        type: columnOf(entity, name).type,
-      }))
-      const present = values.map(({ sql }) => `${sql} is not null`).join(' and ')
-      return `select ${path.generation} as generation, ${path.path} as path, ${keyArray(values)} as k from stored where ${image}_live and ${changed} and ${present}`
-    })
-  })
-  return `logged as (
-  insert into forebay.dirty (slot, generation, path, shard, keys, n, origin, offsets)
-  select $1::smallint, generation, path, shard, jsonb_agg(k), count(*), $2::timestamptz, $3::text::jsonb
-  from (select generation, path, k, ${shardOf('k')} as shard from (${marks.join('\n    union ')}) m) d
-  group by generation, path, shard returning n),`
+export const fillStatement = (entity: Entity, paths: readonly LoggedPath[]): string => {
+  const table = entityTable(entity)
+  const { key, payload, typed, cast, onKey } = columnsOf(entity)
+  const isKey = new Set(key)
+  const record = (wanted: boolean) => typed.filter(({ name }) => isKey.has(name) === wanted).map(({ sql }) => sql)
+  const values = record(false)
+  const sets = payload.map(
+    (name) =>
+      `${name} = case when ${quote(name.slice(1, -1))} = any(e._absent) then ${cast('i', name)} else e.${name} end`,
+  )
+  return `with input as materialized (
+  select k.id, n.*${values.length ? ', v.*' : ''} from forebay.key_changes k
+  cross join lateral jsonb_to_record(k.new_key) as n(${record(true).join(', ')})
+  ${values.length ? `cross join lateral jsonb_to_record(k.image) as v(${values.join(', ')})` : ''}
+  where k.entity = ${quote(entity.name)} and k.id = any($4::text[]) and k.missing = '{}'),
+stored as (
+  update ${table} e set ${[...sets, '_absent = null', '_awaits = null'].join(', ')}
+  from input i where ${onKey('e', 'i')} and e._awaits = i.id and not e._deleted
+  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...imagesOf(paths)].join(', ')}),
+${loggedSql(entity, paths)}
+done as (select 1)
+select (select count(*)::int from stored) as applied, (select coalesce(sum(n), 0)::int from logged) as logged`
+}
+
+/**
+ * C18: takes away tombstones that were stored longer ago than $1 (an interval), at most $2 of them, and says per partition up to where
+ * the log must not be read again.
+ */
+export const collectStatement = (entity: Entity): string => {
+  const table = entityTable(entity)
+  const { key, onKey } = columnsOf(entity)
+  return `with old as materialized (
+  select ${key.join(', ')} from ${table} where _deleted and _deleted_at < now() - $1::text::interval order by _deleted_at limit $2::int for update skip locked),
+gone as (delete from ${table} e using old o where ${onKey('e', 'o')} and e._deleted returning e._partition as partition, e._offset as "offset"),
+floors as (select partition, max("offset") + 1 as below from gone group by partition),
+moved as (
+  update forebay.positions p set collected_below = greatest(p.collected_below, f.below)
+  from floors f where p.topic = ${quote(entity.source.topic)} and p.partition = f.partition returning 1)
+select (select count(*)::int from gone) as collected, (select count(*)::int from moved) as partitions`
 }

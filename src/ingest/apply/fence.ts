@@ -22,18 +22,33 @@ export type Fence =
   | { readonly kind: 'lost' }
   | { readonly kind: 'unknown-generation'; readonly registered: number }
 
-/** The catalog is to be read by a statement after this one, so by a snapshot that sees what the lock has waited for. */
-const lockCatalog = (tx: Tx): Promise<unknown> => tx`select pg_advisory_xact_lock_shared(${locks.catalog}, 0)`
+/**
+ * Registering a generation and truncating exclude every other writer: after the former none may miss its entries (C8), after the
+ * latter none may store what lies below its floor (C17). What is read of the catalog must come from a later statement, by a
+ * snapshot that sees what the lock has waited for.
+ */
+const lockCatalog = (tx: Tx, mode: 'shared' | 'exclusive'): Promise<unknown> =>
+  mode === 'shared'
+    ? tx`select pg_advisory_xact_lock_shared(${locks.catalog}, 0)`
+    : tx`select pg_advisory_xact_lock(${locks.catalog}, 0)`
 
 /** For writers that move no position: no views can be registered until the transaction ends. Answers with the catalog's version. */
 export const holdCatalog = async (tx: Tx): Promise<number> => {
-  const [, [row]] = await Promise.all([lockCatalog(tx), tx<{ version: number }[]>`select version from forebay.catalog`])
+  const [, [row]] = await Promise.all([
+    lockCatalog(tx, 'shared'),
+    tx<{ version: number }[]>`select version from forebay.catalog`,
+  ])
   return row!.version
 }
 
 type Before = { readonly topic: string; readonly frontier: string | null }
 
-export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: number): Promise<Fence> => {
+export const takeFence = async (
+  tx: Tx,
+  stretches: readonly Stretch[],
+  catalog: number,
+  mode: 'shared' | 'exclusive' = 'shared',
+): Promise<Fence> => {
   const asked = JSON.stringify(
     stretches.map(({ topic, partition, from, to, epoch }) => ({
       topic,
@@ -44,7 +59,7 @@ export const takeFence = async (tx: Tx, stretches: readonly Stretch[], catalog: 
     })),
   )
   const [, [row]] = await Promise.all([
-    lockCatalog(tx),
+    lockCatalog(tx, mode),
     tx<{ catalog: number; moved: number; origins: readonly Before[] | null }[]>`
       with asked as materialized (
         select * from json_to_recordset(${asked}::text::json) as x(topic text, partition int, expected bigint, next bigint, epoch int)),

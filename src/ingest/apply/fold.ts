@@ -3,12 +3,12 @@
  *
  * Of two full images of one key only the later counts, so they fold into one. What doesn't fold takes a further layer: a change
  * with absent columns needs the stored row, which may be newer than what came before it in the batch; an incremental read has no
- * version to compare; and a change of tenant must meet the stored tenant.
+ * version to compare; a change of tenant must meet the stored tenant; a changed key leaves behind what is stored.
  */
 import type { Entity } from '../../model/model.ts'
 import { columnSqlType } from '../../model/names.ts'
 import { columnOf } from '../../model/sql/row-scope.ts'
-import type { Change, Version } from '../change.ts'
+import type { Change, OrderedVersion } from '../change.ts'
 
 /** `older`: full images that a later one of the same batch replaces, or that come after it. */
 export type Folded = {
@@ -19,10 +19,8 @@ export type Folded = {
   readonly restored: readonly Change[]
 }
 
-type Ordered = Extract<Version, { kind: 'ordered' }>
-
 /** Negative, zero or positive, as `a` is earlier than, equal to or later than `b`. */
-export const compareVersions = (a: Ordered, b: Ordered): number => {
+export const compareVersions = (a: OrderedVersion, b: OrderedVersion): number => {
   if (a.epoch !== b.epoch) return a.epoch - b.epoch
   if (a.major !== b.major) return a.major < b.major ? -1 : 1
   return a.minor === b.minor ? 0 : a.minor < b.minor ? -1 : 1
@@ -58,7 +56,7 @@ export const fold = (entity: Entity, changes: readonly Change[]): Folded => {
     const at = last.get(key)
     const known = at && layers[at.layer]![at.index]!
     if (at && known && folds(entity, known, change)) {
-      const order = compareVersions(change.version as Ordered, known.version as Ordered)
+      const order = compareVersions(change.version as OrderedVersion, known.version as OrderedVersion)
       if (order > 0) layers[at.layer]![at.index] = change
       else if (order < 0 && wentBack(known, change)) restored.push(change)
       if (order === 0) duplicate += 1
@@ -79,6 +77,8 @@ const wentBack = (known: Change, older: Change): boolean =>
 const instant = ({ eventTime }: Change): string => eventTime?.slice(0, -1) ?? ''
 
 const folds = (entity: Entity, known: Change, next: Change): boolean => {
+  // The image that a row leaves behind under its old key is the stored one; and field clocks judge each field by itself.
+  if (known.keyChange || next.keyChange || entity.conflict === 'FIELD_CLOCK') return false
   if (known.version.kind !== 'ordered' || next.version.kind !== 'ordered' || next.absent.length || known.absent.length)
     return false
   if (entity.tenant.kind !== 'COLUMN') return true

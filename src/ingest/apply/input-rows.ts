@@ -7,12 +7,15 @@ import type { Entity } from '../../model/model.ts'
 import { columnName, columnSqlType, ident } from '../../model/names.ts'
 import type { CellValue, Change } from '../change.ts'
 
+/** `awaits`, `leaves`: the id of the key change whose old image the row waits for, or whose old image is to be kept (C15). */
+export type Row = { readonly change: Change; readonly awaits?: string; readonly leaves?: string }
+
 /** `travels`: the array's element type, where Postgres has to cast an element to `type`. */
 type Input = {
   readonly name: string
   readonly type: string
   readonly travels: string
-  readonly value: (change: Change) => CellValue | undefined
+  readonly value: (row: Row) => CellValue | undefined
 }
 
 const plain = (name: string, type: string, value: Input['value']): Input => ({ name, type, travels: type, value })
@@ -20,42 +23,66 @@ const asText = (name: string, type: string, value: Input['value']): Input => ({ 
 
 /** The engine's own columns, in a statement's order. `_version` is -1 where a change has none. */
 const engineInputs: readonly Input[] = [
-  plain('_deleted', 'boolean', ({ op }) => op === 'delete'),
-  plain('_epoch', 'integer', ({ version }) => version.epoch),
-  plain('_version', 'bigint', ({ version }) => (version.kind === 'ordered' ? String(version.major) : '-1')),
-  plain('_tie', 'bigint', ({ version }) => (version.kind === 'ordered' ? String(version.minor) : '0')),
-  plain('_event_time', 'timestamptz', ({ eventTime }) => eventTime),
-  plain('_partition', 'integer', ({ position }) => position.partition),
-  plain('_offset', 'bigint', ({ position }) => String(position.offset)),
-  asText('_absent', 'text[]', ({ absent }) => (absent.length === 0 ? null : arrayText(absent.map(columnName)))),
-  asText('_raw', 'jsonb', ({ raw }) =>
+  plain('_deleted', 'boolean', ({ change }) => change.op === 'delete'),
+  plain('_epoch', 'integer', ({ change }) => change.version.epoch),
+  plain('_version', 'bigint', ({ change: { version } }) => (version.kind === 'ordered' ? String(version.major) : '-1')),
+  plain('_tie', 'bigint', ({ change: { version } }) => (version.kind === 'ordered' ? String(version.minor) : '0')),
+  plain('_event_time', 'timestamptz', ({ change }) => change.eventTime),
+  plain('_partition', 'integer', ({ change }) => change.position.partition),
+  plain('_offset', 'bigint', ({ change }) => String(change.position.offset)),
+  asText('_absent', 'text[]', ({ change: { absent } }) =>
+    absent.length === 0 ? null : arrayText(absent.map(columnName)),
+  ),
+  asText('_raw', 'jsonb', ({ change: { raw } }) =>
     raw === undefined
       ? null
       : JSON.stringify(Object.fromEntries(Object.entries(raw).map(([field, text]) => [columnName(field), text]))),
   ),
+  plain('_awaits', 'text', ({ awaits }) => awaits),
+  plain('_trace', 'text', ({ change }) => change.provenance?.trace),
+  plain('_tx', 'text', ({ change }) => change.provenance?.tx),
 ]
-export const engineColumns: readonly string[] = engineInputs.map(({ name }) => name)
-const ordered = plain('_ordered', 'boolean', ({ live }) => live)
+const clocks = (entity: Entity): readonly Input[] =>
+  entity.conflict === 'FIELD_CLOCK' ? [asText('_clocks', 'jsonb', ({ change }) => clocksJson(entity, change))] : []
+/** Those of them that the table has too. */
+export const engineColumns = (entity: Entity): readonly string[] =>
+  [...engineInputs, ...clocks(entity)].map(({ name }) => name)
+const ordered = plain('_ordered', 'boolean', ({ change }) => change.live)
+const leaving = plain('_leaves', 'text', ({ leaves }) => leaves)
 
 const known = new WeakMap<Entity, readonly Input[]>()
-const inputsOf = (entity: Entity): readonly Input[] => {
+/** The last one is for statements that keep old images. */
+const inputsOf = (entity: Entity, keeps: boolean): readonly Input[] => {
   const inputs = known.get(entity) ?? [
     ...entity.columns.map((column) => columnInput(entity, column)),
     ...engineInputs,
+    ...clocks(entity),
     ordered,
+    leaving,
   ]
   known.set(entity, inputs)
-  return inputs
+  return keeps ? inputs : inputs.slice(0, -1)
+}
+
+/** conflict: FIELD_CLOCK, see clock-merge.ts. */
+const clocksJson = (entity: Entity, { op, row, absent, version }: Change): string => {
+  if (version.kind !== 'ordered') throw new Error('a change without a version has no clock')
+  const clock = `[${version.epoch}, ${version.major}, ${version.minor}]`
+  if (op === 'delete') return `{"-": ${clock}}`
+  const written = entity.columns.filter(
+    ({ name }) => !entity.key.includes(name) && name in row && !absent.includes(name),
+  )
+  return `{${['+', ...written.map(({ name }) => columnName(name))].map((name) => `${JSON.stringify(name)}: ${clock}`).join(', ')}}`
 }
 
 const columnInput = (entity: Entity, column: Entity['columns'][number]): Input => {
   const { name } = column
   const key = entity.key.includes(name)
-  const value = ({ op, row }: Change): CellValue | undefined => (op === 'delete' && !key ? null : row[name])
+  const value = ({ change: { op, row } }: Row): CellValue | undefined => (op === 'delete' && !key ? null : row[name])
   const type = columnSqlType(column)
   // Lists and JSON travel as text: an array of arrays would be flattened, and JSON's numbers keep every digit.
   return column.list || type === 'jsonb'
-    ? asText(ident(columnName(name)), type, (change) => textOf(value(change)))
+    ? asText(ident(columnName(name)), type, (row) => textOf(value(row)))
     : plain(ident(columnName(name)), type, value)
 }
 
@@ -66,16 +93,16 @@ const textOf = (value: CellValue | undefined): string | null => {
 }
 
 /** SQL that yields the rows, from parameters `$first` on. */
-export const inputSql = (entity: Entity, first: number): string => {
-  const inputs = inputsOf(entity)
+export const inputSql = (entity: Entity, first: number, keeps: boolean): string => {
+  const inputs = inputsOf(entity, keeps)
   const arrays = inputs.map(({ travels }, n) => `$${first + n}::text::${travels}[]`)
   const columns = inputs.map(({ name, type, travels }) => (type === travels ? name : `${name}::${type} as ${name}`))
   return `select ${columns.join(', ')} from unnest(${arrays.join(', ')}) as x(${inputs.map(({ name }) => name).join(', ')})`
 }
 
 /** Those parameters. */
-export const inputParameters = (entity: Entity, changes: readonly Change[]): readonly string[] =>
-  inputsOf(entity).map(({ value }) => arrayText(changes.map((change) => value(change) ?? null)))
+export const inputParameters = (entity: Entity, rows: readonly Row[], keeps: boolean): readonly string[] =>
+  inputsOf(entity, keeps).map(({ value }) => arrayText(rows.map((row) => value(row) ?? null)))
 
 /** Elements are texts, numbers, booleans and nulls. */
 const arrayText = (elements: readonly CellValue[]): string => {

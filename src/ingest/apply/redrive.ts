@@ -185,7 +185,10 @@ const stepsOf = (held: HeldRecord, decoder: Decoder, refused: string | undefined
         ]
       }
       case 'skipped':
+      case 'dropped':
         return []
+      case 'truncate':
+        return [stays(held, 'is a truncate, which counts where it stands in the log only')]
       case 'bad':
       case 'stopped':
         return [stays(held, decoded.reason)]

@@ -1,4 +1,14 @@
-import type { BadRecord, Change, Decoded, LogRecord, Position, ReplaceSet, Told } from '../change.ts'
+import type {
+  BadRecord,
+  Change,
+  Decoded,
+  DropReason,
+  LogRecord,
+  Position,
+  ReplaceSet,
+  Told,
+  Truncate,
+} from '../change.ts'
 import type { Partition } from '../source.ts'
 
 /** A record with what it came to. */
@@ -6,6 +16,8 @@ export type Item = {
   readonly record: LogRecord
   readonly changes: readonly Change[]
   readonly sets: readonly ReplaceSet[]
+  readonly truncates: readonly Truncate[]
+  readonly dropped: readonly { readonly entity: string; readonly reason: DropReason }[]
   readonly bad: readonly BadRecord[]
 }
 /** A stretch of one partition. `from`: its first offset; `to`: the next one after it. `epoch`: the partition's, in which it was decoded. */
@@ -23,13 +35,15 @@ export const itemOf = (record: LogRecord, decoded: readonly Decoded[]): Item => 
   const [only, other] = decoded
   // Nearly all are so, and many of them wait at once: no array of their own that they don't need.
   if (only?.kind === 'changes' && other === undefined)
-    return { record, changes: only.changes, sets: only.sets, bad: none }
+    return { record, changes: only.changes, sets: only.sets, truncates: none, dropped: none, bad: none }
   return mixed(record, decoded)
 }
 const mixed = (record: LogRecord, decoded: readonly Decoded[]): Item => ({
   record,
   changes: decoded.flatMap((result) => (result.kind === 'changes' ? result.changes : [])),
   sets: decoded.flatMap((result) => (result.kind === 'changes' ? result.sets : [])),
+  truncates: decoded.flatMap((result) => (result.kind === 'truncate' ? [result.truncate] : [])),
+  dropped: decoded.flatMap((result) => (result.kind === 'dropped' ? [result] : [])),
   bad: decoded.flatMap((result) => {
     // What stops an entity stops its partition before it comes here, unless other entities read there: then it waits in quarantine.
     if (result.kind !== 'bad' && result.kind !== 'stopped') return []

@@ -2,14 +2,16 @@
 import type { Entity, Model } from '../../model/model.ts'
 import { entityOf } from '../../model/sql/row-scope.ts'
 import { codeOf } from '../../platform/postgres.ts'
-import type { Change } from '../change.ts'
+import type { Change, DropReason } from '../change.ts'
 import { currentSlot } from '../dirty-log.ts'
 import type { Catalog } from '../generations.ts'
 import type { Partition } from '../source.ts'
-import { entityStatement, type LoggedPath, type Outcome } from './entity-statement.ts'
+import { entityStatement, fillStatement, type Outcome } from './entity-statement.ts'
 import type { Origins, Tx } from './fence.ts'
 import { fold } from './fold.ts'
-import { inputParameters } from './input-rows.ts'
+import { inputParameters, type Row } from './input-rows.ts'
+import { announce, bringImages, type Filled, keyChangeOf } from './key-change.ts'
+import type { LoggedPath } from './logged.ts'
 import type { Refused } from './stretch.ts'
 
 /**
@@ -19,18 +21,33 @@ import type { Refused } from './stretch.ts'
 export type Written = {
   readonly rows: number
   readonly refreshed: number
-  readonly older: number
-  readonly duplicate: number
+  /** Changes that were not applied. */
+  readonly dropped: readonly Dropped[]
   readonly logged: number
 }
-export const nothing: Written = { rows: 0, refreshed: 0, older: 0, duplicate: 0, logged: 0 }
+export type Dropped = { readonly entity: string; readonly reason: DropReason; readonly count: number }
+
+export const nothing: Written = { rows: 0, refreshed: 0, dropped: [], logged: 0 }
 export const sum = (a: Written, b: Written): Written => ({
   rows: a.rows + b.rows,
   refreshed: a.refreshed + b.refreshed,
-  older: a.older + b.older,
-  duplicate: a.duplicate + b.duplicate,
+  dropped: sumDropped([...a.dropped, ...b.dropped]),
   logged: a.logged + b.logged,
 })
+
+/** By entity and reason, each at most once. */
+export const sumDropped = (dropped: readonly Dropped[]): readonly Dropped[] =>
+  dropped.length < 2
+    ? dropped
+    : [...Map.groupBy(dropped, ({ entity, reason }) => `${entity} ${reason}`).values()].map((same) => ({
+        ...same[0]!,
+        count: same.reduce((total, { count }) => total + count, 0),
+      }))
+
+const droppedOf = (entity: string, older: number, duplicate: number): Dropped[] => [
+  ...(older > 0 ? [{ entity, reason: 'older' as const, count: older }] : []),
+  ...(duplicate > 0 ? [{ entity, reason: 'duplicate' as const, count: duplicate }] : []),
+]
 
 /** In the order of the log. Throws Restored, Unfit, and what Postgres throws. */
 export type Write = (tx: Tx, changes: readonly Change[], from: Origins) => Promise<Written>
@@ -66,39 +83,61 @@ export class RefusedBy extends Error {
 /** Data exception, constraint, limit. A statement that does not fit the tables (42) is no record's fault: it stops everything. */
 const rowAtFault = (error: unknown): boolean => /^(22|23|54)/.test(codeOf(error))
 
+type Statements = { readonly change: string; keeping(): string; fill(): string }
+const statementsOf = (
+  entity: Entity,
+  paths: readonly LoggedPath[],
+  how: { readonly refresh?: boolean },
+): Statements => ({
+  change: entityStatement(entity, paths, how),
+  keeping: () => entityStatement(entity, paths, { ...how, keeps: true }),
+  fill: () => fillStatement(entity, paths),
+})
+
 /** `refresh`: a row may be written anew by the record it stands on, see `entityStatement`. */
 export const createWrite = (model: Model, catalog: Catalog, how: { readonly refresh?: boolean } = {}): Write => {
-  const statements = new Map<string, string>()
+  const statements = new Map<string, Statements>()
   for (const entity of model.entities.values())
-    statements.set(entity.name, entityStatement(entity, pathsOf(entity, catalog), how))
+    statements.set(entity.name, statementsOf(entity, pathsOf(entity, catalog), how))
 
   return async (tx, changes, { origin, origins, offsets }) => {
     let total = nothing
     const refused: Refused[] = []
     const restored: Partition[] = []
-    const layer = async (entity: Entity, rows: readonly Change[]): Promise<void> => {
+    const run = async <T>(entity: Entity, statement: string, given: readonly (string | string[])[]): Promise<T> => {
       const own = origins?.get(entity.source.topic)
-      const parameters = [currentSlot(), own === undefined ? origin : own, offsets, ...inputParameters(entity, rows)]
-      const run = tx.unsafe(statements.get(entity.name)!, parameters, { prepare: true })
-      const [outcome] = (await run.catch((error: unknown) => {
+      const parameters = [currentSlot(), own === undefined ? origin : own, offsets, ...given]
+      const [outcome] = (await tx.unsafe(statement, parameters, { prepare: true }).catch((error: unknown) => {
         throw rowAtFault(error) ? new RefusedBy(entity.name, error) : error
-      })) as unknown as [Outcome]
-      const { applied, refreshed, older, duplicate, logged } = outcome
-      total = sum(total, { rows: applied, refreshed, older, duplicate, logged })
+      })) as unknown as [T]
+      return outcome
+    }
+    /** Answers with the key changes whose old image was kept. */
+    const layer = async (entity: Entity, rows: readonly Row[]): Promise<readonly string[]> => {
+      const { change, keeping } = statements.get(entity.name)!
+      const keeps = rows.some(({ leaves }) => leaves !== undefined)
+      const parameters = inputParameters(entity, rows, keeps)
+      const outcome = await run<Outcome>(entity, keeps ? keeping() : change, parameters)
+      const { applied, refreshed, older, duplicate, logged, kept } = outcome
+      total = sum(total, { rows: applied, refreshed, dropped: droppedOf(entity.name, older, duplicate), logged })
       const { topic } = entity.source
       for (const { partition, offset } of outcome.moved)
         refused.push({ entity: entity.name, topic, partition, offset: BigInt(offset) })
       restored.push(...outcome.restored.map(({ partition }) => ({ topic, partition })))
+      return kept
     }
-    await Promise.all(
-      [...Map.groupBy(changes, ({ entity }) => entity)].flatMap(([name, own]) => {
-        const entity = entityOf(model, name)
-        const { layers, older, duplicate, restored: wentBack } = fold(entity, own)
-        restored.push(...wentBack.map(({ position }) => position))
-        total = sum(total, { ...nothing, older, duplicate })
-        return layers.map((rows) => layer(entity, rows))
-      }),
-    )
+    const writeEntity = async (entity: Entity, own: readonly Change[]): Promise<void> => {
+      const { layers, older, duplicate, restored: wentBack } = fold(entity, own)
+      restored.push(...wentBack.map(({ position }) => position))
+      total = sum(total, { ...nothing, dropped: droppedOf(entity.name, older, duplicate) })
+      const rows = layers.map((changes) => changes.map((change) => keyChangeOf(entity, change)))
+      const ids = await Promise.all([announce(tx, entity, rows.flat()), ...rows.map((one) => layer(entity, one))])
+      const fill = (some: readonly string[]) => run<Filled>(entity, statements.get(entity.name)!.fill(), [[...some]])
+      const { applied, logged } = await bringImages(tx, entity, ids.flat(), fill)
+      total = sum(total, { ...nothing, rows: applied, logged })
+    }
+    const byEntity = Map.groupBy(changes, ({ entity }) => entity)
+    await Promise.all([...byEntity].map(([name, own]) => writeEntity(entityOf(model, name), own)))
     if (restored.length) throw new Restored(restored)
     if (refused.length) throw new Unfit(refused, 'its key belongs to another tenant already')
     return total

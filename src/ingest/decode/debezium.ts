@@ -3,11 +3,14 @@
  */
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { Decoded, LogRecord } from '../change.ts'
-import { type Document, isNumber, isObject, type JsonObject, numberText } from './document.ts'
+import { type Document, isObject, type JsonObject } from './document.ts'
 import { DecodeFault } from './fault.ts'
+import { headerBytes } from './header.ts'
 import type { ReadKey } from './key.ts'
 import { fittedCells, type Needed } from './misfit.ts'
-import { envelopeTime, type NativeOrder } from './order.ts'
+import { nativeOrder } from './native-order.ts'
+import { envelopeTime } from './order.ts'
+import { provenanceOf } from './provenance.ts'
 import type { Place } from './row.ts'
 import type { Reading, Shape } from './shape.ts'
 
@@ -41,12 +44,12 @@ export const debeziumReader = (
       case 'r': {
         if (!isObject(after)) throw new DecodeFault(`a change with op ${op} has no after`)
         const reading = readingOf(record, document, epoch, op, after, payload, source)
-        return shape.upsert(reading, cells(document))
+        return shape.upsert(reading, cells(document), keys)
       }
       case 'd':
         return shape.remove(readingOf(record, document, epoch, op, before, payload, source), keys)
       case 't':
-        throw new DecodeFault('truncate is not applied yet: delete the rows at the source instead, or rebuild')
+        return shape.truncate(readingOf(record, document, epoch, op, undefined, payload, source))
       case 'm':
         return skipped('logical message')
       default:
@@ -72,7 +75,8 @@ const readingOf = (
   source: unknown,
 ): Reading => {
   const from = isObject(source) ? source : {}
-  const native = orderOf(op, from, document)
+  const native = nativeOrder(op, from, document)
+  const last = from.snapshot === 'last' || from.snapshot === 'last_in_data_collection'
   return {
     record,
     epoch,
@@ -82,25 +86,20 @@ const readingOf = (
     roots: [row, envelope],
     native,
     time: envelopeTime(from.ts_us, 'MICROS') ?? envelopeTime(from.ts_ms, 'MILLIS'),
-    live: op !== 'r' && native.kind === 'lsn',
+    live: op !== 'r' && native.kind === 'log',
     missing: 'absent',
     placeholders: true,
     ownKey: false,
+    writer: typeof from.name === 'string' ? from.name : undefined,
+    provenance: provenanceOf(record, isObject(row) ? row.tracingspancontext : undefined, from.txId ?? from.gtid),
+    ...(native.kind === 'log' && native.snapshot ? { snapshot: last ? 'last' : 'read' } : {}),
+    ...(native.kind === 'log' ? movedBy(record, op, native.id) : {}),
   }
 }
 
-/** Incremental snapshot reads of a source with lsns come with a null one; sources without lsns have no such field. */
-export const orderOf = (op: string, source: JsonObject, document: Document): NativeOrder => {
-  const { lsn } = source
-  if (isNumber(lsn)) {
-    const place = BigInt(Number.isSafeInteger(lsn) ? (lsn as number) : numberText(lsn, document))
-    return { kind: 'lsn', lsn: place, commit: commitOf(source.sequence), snapshot: op === 'r' }
-  }
-  return { kind: op === 'r' && lsn === null ? 'incremental' : 'offset' }
-}
-
-/** A commit that is known to come before the change counts, or its own: `["213275600","213275984"]`. */
-const commitOf = (sequence: unknown): bigint => {
-  const match = typeof sequence === 'string' ? /^\["(\d{1,19})",/.exec(sequence) : null
-  return BigInt(match?.[1] ?? 0)
+/** A change of the key is a delete that names the new key, and an upsert that names the old one. */
+const movedBy = (record: LogRecord, op: string, id: string): Pick<Reading, 'moved'> => {
+  const side = op === 'd' ? 'old' : 'new'
+  const key = headerBytes(record, side === 'old' ? '__debezium.newkey' : '__debezium.oldkey')
+  return key === undefined ? {} : { moved: { side, id, record: { ...record, key: Buffer.from(key) } } }
 }

@@ -6,8 +6,10 @@ import type { LogRecord } from '../change.ts'
 import type { ReadRecord } from './debezium.ts'
 import { type Document, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { DecodeFault } from './fault.ts'
+import { headerText } from './header.ts'
 import { fittedCells, type Needed } from './misfit.ts'
 import { envelopeTime } from './order.ts'
+import { provenanceOf } from './provenance.ts'
 import { type Place, walk } from './row.ts'
 import type { Reading, Shape } from './shape.ts'
 import { parseJsonText } from './text.ts'
@@ -35,7 +37,7 @@ export const eventReader = (
     if (!events) {
       const row = cloud ? envelope.data : envelope
       if (!isObject(row)) throw new DecodeFault('has no data object')
-      return shape.upsert(read(row), rowCells(document))
+      return shape.upsert(read(row), rowCells(document), keys)
     }
     const type = walk(envelope, typePath)
     const event = byType.get(isNumber(type) ? numberText(type, document) : String(type))
@@ -45,7 +47,7 @@ export const eventReader = (
       return shape.remove(read(isObject(row) && mapped(row, envelope, event.map, entity)), keys)
     if (!isObject(row)) throw new DecodeFault(`has no object at ${event.at?.join('.') ?? 'data'}`)
     const reading = read(row)
-    return shape.upsert(event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading, event.cells(document))
+    return shape.upsert(event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading, event.cells(document), keys)
   }
 }
 
@@ -92,13 +94,15 @@ const readingOf = (
   missing: 'null',
   placeholders: false,
   ownKey: true,
+  writer: cloud && isObject(envelope) && typeof envelope.source === 'string' ? envelope.source : undefined,
+  provenance: provenanceOf(record, isObject(envelope) ? envelope.traceparent : undefined, undefined),
 })
 
 const nothing: Document = { payload: null, schema: undefined, exact: true, escapes: false, text: '', wrapped: false }
 
 /** Binary mode: attributes are `ce_` headers and the value is the data. Structured: the value holds both. */
 export const cloudEnvelope = (record: LogRecord, payload: unknown): unknown => {
-  if (header(record, 'ce_specversion') === undefined) {
+  if (headerText(record, 'ce_specversion') === undefined) {
     if (payload === null) return null
     if (!isObject(payload) || typeof payload.specversion !== 'string') {
       throw new DecodeFault('is not a CloudEvent: it has neither ce_ headers nor a specversion')
@@ -111,13 +115,7 @@ export const cloudEnvelope = (record: LogRecord, payload: unknown): unknown => {
   }
   const envelope: Record<string, unknown> = { data: payload }
   for (const name of Object.keys(record.headers)) {
-    if (name.startsWith('ce_')) envelope[name.slice(3)] = header(record, name)
+    if (name.startsWith('ce_')) envelope[name.slice(3)] = headerText(record, name)
   }
   return envelope
-}
-
-const header = ({ headers }: LogRecord, name: string): string | undefined => {
-  const value = headers[name]
-  const first: Buffer | string | undefined = typeof value === 'object' && !Buffer.isBuffer(value) ? value[0] : value
-  return first?.toString()
 }

@@ -3,12 +3,12 @@
  *
  * | source | major | minor |
  * |---|---|---|
- * | conflict: EVENT_TIME | event time, microseconds | offset |
+ * | conflict: EVENT_TIME, FIELD_CLOCK | event time, microseconds | offset |
  * | declared version | that: an integer, or a time in microseconds | offset |
- * | Debezium with lsn: live change, initial snapshot read | lsn | 1, 0 |
+ * | Debezium's source with an order | see native-order.ts | |
  * | any other | offset | 0 |
  *
- * A Debezium incremental read has no lsn, and a delete by null value carries no declared version: they are `incremental`, ordered by
+ * A Debezium incremental read has no order, and a delete by null value carries no declared version: they are `incremental`, ordered by
  * the offset alone.
  */
 import type { Entity } from '../../model/model.ts'
@@ -16,17 +16,15 @@ import type { LogRecord, Version } from '../change.ts'
 import { type Document, isNumber, numberText } from './document.ts'
 import { DecodeFault } from './fault.ts'
 import { instantOfText, instantOfUnits, microsOf } from './instant.ts'
+import type { NativeOrder } from './native-order.ts'
 import { walk } from './row.ts'
 import { type Convert, compileValue } from './value.ts'
-
-/** What a format's own rule says when nothing is declared. */
-export type NativeOrder =
-  | { readonly kind: 'lsn'; readonly lsn: bigint; readonly commit: bigint; readonly snapshot: boolean }
-  | { readonly kind: 'offset' | 'incremental' }
 
 export type Order = {
   /** `keyOnly`: a delete of which nothing but the key is known. */
   version(native: NativeOrder, eventTime: string, keyOnly: boolean, at: Origin): Version
+  /** Reads of one initial snapshot have one version. */
+  readonly snapshots: boolean
   /** The declared event time; undefined where the record doesn't carry it. */
   eventTime(at: Origin): string | undefined
 }
@@ -41,8 +39,9 @@ export type Origin = {
 export const compileOrder = (entity: Entity): Order => {
   const { version, time } = entity.source
   const toInstant = instantOf(entity)
-  const byTime = entity.conflict === 'EVENT_TIME'
+  const byTime = entity.conflict === 'EVENT_TIME' || entity.conflict === 'FIELD_CLOCK'
   return {
+    snapshots: byTime ? time === undefined : version === undefined,
     version(native, eventTime, keyOnly, { record, epoch, document, roots }) {
       if (byTime) return { kind: 'ordered', epoch, major: microsOf(eventTime), minor: record.offset }
       if (version === undefined) return nativeVersion(native, record, epoch)
@@ -63,11 +62,12 @@ export const compileOrder = (entity: Entity): Order => {
 
 export const nativeVersion = (native: NativeOrder, record: LogRecord, epoch: number): Version => {
   switch (native.kind) {
-    case 'lsn':
-      if (native.snapshot) return { kind: 'ordered', epoch, major: native.lsn, minor: 0n }
-      // Numbered before a snapshot was taken that its commit came after.
-      if (native.commit > native.lsn) return { kind: 'ordered', epoch, major: native.commit, minor: native.lsn }
-      return { kind: 'ordered', epoch, major: native.lsn, minor: 1n }
+    case 'log':
+      return { kind: 'ordered', epoch, major: native.major, minor: native.minor }
+    case 'missing':
+      throw new DecodeFault(
+        'carries no position of its source (lsn, or binlog file and pos): declare `version` of the source, a path to what orders changes',
+      )
     case 'incremental':
       return { kind: 'incremental', epoch }
     case 'offset':

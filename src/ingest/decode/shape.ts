@@ -3,11 +3,13 @@
  */
 import { arrayKey, keyColumns } from '../../model/array-key.ts'
 import type { Column, Entity, EnumType } from '../../model/model.ts'
-import type { Change, Decoded, ReplaceSet } from '../change.ts'
+import type { Change, Decoded, KeyChange, LogRecord, Provenance, ReplaceSet } from '../change.ts'
 import { isObject } from './document.ts'
 import { DecodeFault } from './fault.ts'
+import { headerText } from './header.ts'
 import { compileKey, type ReadKey } from './key.ts'
-import { compileOrder, type NativeOrder, type Origin, recordTime } from './order.ts'
+import type { NativeOrder } from './native-order.ts'
+import { compileOrder, type Order, type Origin, recordTime } from './order.ts'
 import { type Cell, compileCells, type Missing, perSchema, readRow, walk } from './row.ts'
 import { parseJsonText } from './text.ts'
 import { unavailable } from './unavailable.ts'
@@ -25,50 +27,88 @@ export type Reading = Origin & {
   readonly placeholders: boolean
   /** The row's own key columns say who is meant, before the record's key does. */
   readonly ownKey: boolean
+  /** Who wrote it, by the format's own rule; undefined: nobody says. */
+  readonly writer: string | undefined
+  readonly provenance: Provenance
+  readonly snapshot?: Change['snapshot']
+  /** The source changed the row's key. `record`: with the other key in place of its own. */
+  readonly moved?: Pick<KeyChange, 'side' | 'id'> & { readonly record: LogRecord }
 }
 
 export type Shape = {
-  upsert(reading: Reading, cells: readonly Cell[]): Decoded
+  upsert(reading: Reading, cells: readonly Cell[], keys: ReadKey): Decoded
   /** By the record's key, else by `row`. */
   remove(reading: Reading, keys: ReadKey): Decoded
+  /** Every row. */
+  truncate(reading: Reading): Decoded
 }
 
-const stamp = (order: ReturnType<typeof compileOrder>, reading: Reading, keyOnly: boolean) => {
+const stamp = (order: Order, reading: Reading, keyOnly: boolean) => {
   const eventTime = order.eventTime(reading) ?? reading.time ?? recordTime(reading.record)
   const { topic, partition, offset } = reading.record
   const version = order.version(reading.native, eventTime, keyOnly, reading)
-  return { version, eventTime, position: { topic, partition, offset } }
+  const { provenance, snapshot } = reading
+  const position = { topic, partition, offset }
+  return { version, eventTime, position, provenance, ...(snapshot && order.snapshots ? { snapshot } : {}) }
+}
+
+const compileTruncate = (entity: Entity, order: Order): Shape['truncate'] => {
+  return (reading) => {
+    const { version, ...stamped } = stamp(order, reading, true)
+    if (version.kind !== 'ordered' || reading.native.kind === 'offset')
+      throw new DecodeFault(
+        'is a truncate, which has no place in the order of this source: delete the rows there instead, or start a new epoch and take a new snapshot',
+      )
+    return { kind: 'truncate', truncate: { entity: entity.name, version, ...stamped } }
+  }
 }
 
 export const compileShape = (
   entity: Entity,
   enums: ReadonlyMap<string, EnumType>,
   siblings: readonly Entity[],
-): Shape => (entity.source.each ? arrayShape(entity, enums, siblings, entity.source.each) : rowShape(entity, enums))
+): Shape => {
+  const { conflict, source } = entity
+  const shape = source.each ? arrayShape(entity, enums, siblings, source.each) : rowShape(entity, enums)
+  return conflict === 'OWNER' ? ownedShape(entity, shape) : shape
+}
+
+/** What anybody but the declared owner wrote does not count. */
+const ownedShape = (entity: Entity, shape: Shape): Shape => {
+  const { owner } = entity.source
+  const foreign: Decoded = { kind: 'dropped', entity: entity.name, reason: 'not-owner' }
+  const isOwn = ({ writer, record }: Reading) => (writer ?? headerText(record, 'forebay-writer')) === owner
+  return {
+    upsert: (reading, cells, keys) => (isOwn(reading) ? shape.upsert(reading, cells, keys) : foreign),
+    remove: (reading, keys) => (isOwn(reading) ? shape.remove(reading, keys) : foreign),
+    truncate: (reading) => (isOwn(reading) ? shape.truncate(reading) : foreign),
+  }
+}
 
 const noSets: readonly ReplaceSet[] = []
 const one = (change: Change): Decoded => ({ kind: 'changes', changes: [change], sets: noSets })
 
 const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape => {
   const order = compileOrder(entity)
-  const identify = compileIdentity(entity, enums, keyColumns(entity))
+  const { ofKey, identify } = compileIdentity(entity, enums, keyColumns(entity))
+  const keyChange = (reading: Reading, keys: ReadKey): Pick<Change, 'keyChange'> => {
+    const key = reading.moved && ofKey(reading.moved.record, keys)
+    return reading.moved && key ? { keyChange: { side: reading.moved.side, id: reading.moved.id, key } } : {}
+  }
   return {
-    upsert(reading, cells) {
+    upsert(reading, cells, keys) {
       const { live, missing, placeholders, document } = reading
       const row = readRow(cells, [reading.row, reading.envelope], document, missing, placeholders)
-      return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false) })
+      const moved = keyChange(reading, keys)
+      return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false), ...moved })
     },
     remove(reading, keys) {
+      const { live } = reading
       const row = identify(reading, keys)
-      return one({
-        entity: entity.name,
-        op: 'delete',
-        row,
-        absent: [],
-        live: reading.live,
-        ...stamp(order, reading, true),
-      })
+      const moved = keyChange(reading, keys)
+      return one({ entity: entity.name, op: 'delete', row, absent: [], live, ...stamp(order, reading, true), ...moved })
     },
+    truncate: compileTruncate(entity, order),
   }
 }
 
@@ -82,17 +122,21 @@ const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, c
     compileCells(columns, entity, enums, ({ name }) => ({ kind: 'path', roots: [0], path: [name] }), schema),
   )
   const byRow = compileCells(columns, entity, enums, ({ path }) => ({ kind: 'path', roots: [0], path }))
-  return (reading: Reading, keys: ReadKey) => {
+  /** Undefined where the key lacks one of the columns. */
+  const ofKey = (record: LogRecord, keys: ReadKey) => {
+    const key = keyOf(record, keys)
+    const whole = key !== undefined && columns.every(({ name }) => name in key.values)
+    return whole ? readRow(byKey(key.schema), [key.values], key.document, 'null', false).row : undefined
+  }
+  const identify = (reading: Reading, keys: ReadKey) => {
     const { row, document } = reading
     const inRow = isObject(row) && columns.every(({ path }) => walk(row, path) !== undefined)
-    if (!(inRow && reading.ownKey)) {
-      const key = keyOf(reading.record, keys)
-      const whole = key !== undefined && columns.every(({ name }) => name in key.values)
-      if (whole) return readRow(byKey(key.schema), [key.values], key.document, 'null', false).row
-    }
+    const known = inRow && reading.ownKey ? undefined : ofKey(reading.record, keys)
+    if (known !== undefined) return known
     if (isObject(row)) return readRow(byRow, [row], document, 'null', false).row
     throw new DecodeFault(`${entity.name}: the record has neither a key nor a row to tell which one is deleted`)
   }
+  return { ofKey, identify }
 }
 
 /** Rows that are the elements of an array. */
@@ -110,7 +154,7 @@ const arrayShape = (
     return { kind: 'path', roots, path: column.path }
   })
   const parentCells = compileCells(parents, entity, enums, ({ path }) => ({ kind: 'path', roots: [0], path }))
-  const identify = compileIdentity(entity, enums, parents)
+  const { identify } = compileIdentity(entity, enums, parents)
 
   const set = (parent: ReplaceSet['parent'], rows: readonly Change[], stamped: ReturnType<typeof stamp>): Decoded => {
     if (parents.length === 0 || own.length === 0) {
@@ -139,6 +183,7 @@ const arrayShape = (
       return set(parent, [...rows.values()], stamped)
     },
     remove: (reading, keys) => set(identify(reading, keys), [], stamp(order, reading, true)),
+    truncate: compileTruncate(entity, order),
   }
 }
 

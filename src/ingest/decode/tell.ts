@@ -5,10 +5,10 @@
 import { arrayKey, keyColumns } from '../../model/array-key.ts'
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { LogRecord, Told } from '../change.ts'
-import { orderOf } from './debezium.ts'
 import { type Document, exactly, isNumber, isObject, type JsonObject, numberText } from './document.ts'
 import { cloudEnvelope, placeIn } from './event.ts'
 import { compileKey, type ReadKey } from './key.ts'
+import { nativeOrder } from './native-order.ts'
 import { nativeVersion } from './order.ts'
 import { NeedsSchema } from './registered.ts'
 import { type Cell, compileCells, perSchema, type Row, readRow, walk } from './row.ts'
@@ -95,8 +95,8 @@ const findInEnvelope = (entity: Entity, enums: ReadonlyMap<string, EnumType>): F
     const { payload } = document
     if (!isObject(payload)) return undefined
     const { op, after, before, source } = payload
-    const order = isObject(source) ? orderOf(String(op), source, document) : undefined
-    const version = order && nativeVersion(order, record, 0)
+    const order = isObject(source) ? nativeOrder(String(op), source, document) : undefined
+    const version = order && order.kind !== 'missing' ? nativeVersion(order, record, 0) : undefined
     const major = version?.kind === 'ordered' ? version.major : null
     return { roots: [isObject(after) ? after : before], cells, gone: op === 'd', major }
   }

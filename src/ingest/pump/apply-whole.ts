@@ -10,8 +10,8 @@ import { type Partition, partitionName } from '../source.ts'
 const appliedTotal = counter({ name: 'forebay_changes_applied_total', help: 'Entity rows written.' })
 const droppedTotal = counter({
   name: 'forebay_changes_dropped_total',
-  help: 'Changes not applied, by reason.',
-  labels: ['reason'],
+  help: 'Changes not applied, by reason and entity.',
+  labels: ['reason', 'entity'],
 })
 const quarantinedTotal = counter({
   name: 'forebay_records_quarantined_total',
@@ -32,8 +32,7 @@ export const wholeApplier = (options: {
 }): ApplyWhole => {
   const applied = async (result: Applied): Promise<void> => {
     appliedTotal.inc(result.rows)
-    droppedTotal.inc({ reason: 'older' }, result.older)
-    droppedTotal.inc({ reason: 'duplicate' }, result.duplicate)
+    for (const { entity, reason, count } of result.dropped) droppedTotal.inc({ reason, entity }, count)
     quarantinedTotal.inc({ state: 'PARKED' }, result.parked)
     quarantinedTotal.inc({ state: 'WAITING' }, result.waiting)
     quarantinedTotal.inc({ state: 'SUPERSEDED' }, result.superseded)

@@ -10,6 +10,7 @@ import { columnName, columnSqlType, entityTable, ident } from '../../model/names
 import { columnOf, entityOf } from '../../model/sql/row-scope.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Applier, ApplyResult } from '../apply/apply.ts'
+import { aboveFloors, readBounds } from '../apply/bounds.ts'
 import { resolveSets } from '../apply/documents.ts'
 import type { Tx } from '../apply/fence.ts'
 import { heldKey, keep } from '../apply/quarantine.ts'
@@ -32,11 +33,12 @@ export const replayApplier = ({ sql, model, catalog, id, passedOver }: ReplayOpt
   const write = createWrite(model, catalog, { refresh: true })
   const takeFence = replayFence(id)
   const apply: Applier['apply'] = async (stretches) => {
-    const items = stretches.flatMap((stretch) => stretch.items)
-    const bad = items.flatMap((item) => item.bad)
+    const read = stretches.flatMap((stretch) => stretch.items)
+    const bad = read.flatMap((item) => item.bad)
     const result = await sql.begin(async (tx): Promise<{ result: ApplyResult; over: readonly BadRecord[] }> => {
-      const fence = await takeFence(tx, stretches, catalog.version)
+      const [fence, { floors }] = await Promise.all([takeFence(tx, stretches, catalog.version), readBounds(tx)])
       if (fence.kind !== 'held') return { result: fence, over: [] }
+      const items = aboveFloors(read, floors)
       const sets = await resolveSets(
         tx,
         model,

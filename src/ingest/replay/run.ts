@@ -116,6 +116,9 @@ const only = (entity: string, item: Item): Item => ({
   sets: item.sets
     .filter((set) => set.entity === entity)
     .map((set) => ({ ...set, rows: set.rows.map((row) => ({ ...row, live: false })) })),
+  // A truncate that live has applied is a floor by now.
+  truncates: [],
+  dropped: item.dropped.filter((dropped) => dropped.entity === entity),
   bad: item.bad.filter((bad) => bad.entity === entity),
 })
 

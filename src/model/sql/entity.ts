@@ -8,10 +8,10 @@ import { whereSql } from './where.ts'
 
 /**
  * The expression of `_live`: not deleted, nothing that is promised still missing (a partial update, or a value the source never
- * sent), and not counted as deleted by the entity's own rule.
+ * sent), not waiting for the values that it had under another key (C15), and not counted as deleted by the entity's own rule.
  */
 export const liveSql = (entity: Entity): string => {
-  const conditions = ['not _deleted']
+  const conditions = ['not _deleted', '_awaits is null']
   for (const column of entity.columns) {
     if (column.nonNull && !entity.key.includes(column.name))
       conditions.push(`${ident(columnName(column.name))} is not null`)
@@ -34,7 +34,10 @@ export const liveSql = (entity: Entity): string => {
 
 export type EntityIndex = { readonly name: string; readonly columns: readonly string[]; readonly where?: string }
 
-/** Btree indexes over live rows: for every join that a view walks, both ways, where the key doesn't serve; lists with their order. */
+/**
+ * Btree indexes: over live rows for every join that a view walks, both ways, where the key doesn't serve, and lists with their order;
+ * over tombstones by age.
+ */
 export const entityIndexes = (model: Model, entity: Entity): readonly EntityIndex[] => {
   const wanted = new Map<string, readonly string[]>([['', entity.key]])
   const want = (fields: readonly string[]) => wanted.set(fields.join(), fields)
@@ -58,7 +61,8 @@ export const entityIndexes = (model: Model, entity: Entity): readonly EntityInde
       (columns) => columns !== entity.key && !isKey(entity, columns) && !all.some((other) => isPrefix(columns, other)),
     )
     .map((fields) => fields.map(columnName))
-    .map((columns) => ({ name: indexName(entity, columns), columns, where: '_live' }))
+    .map((columns): EntityIndex => ({ name: indexName(entity, columns), columns, where: '_live' }))
+    .concat({ name: indexName(entity, ['tombstones']), columns: ['_deleted_at'], where: '_deleted' })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 

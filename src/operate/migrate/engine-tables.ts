@@ -107,6 +107,18 @@ export const engineTables: readonly Table[] = [
     ['topic', 'partition', 'epoch'],
   ),
   table(
+    'floors',
+    [
+      required('entity', 'text'),
+      required('epoch', 'integer'),
+      required('version', 'bigint'),
+      required('tie', 'bigint'),
+      optional('event_time', 'timestamptz'),
+      required('swept', 'boolean', 'false'),
+    ],
+    ['entity'],
+  ),
+  table(
     'generations',
     [
       identity('generation', 'integer'),
@@ -148,6 +160,20 @@ export const engineTables: readonly Table[] = [
     ['topic', 'key'],
   ),
   table(
+    'key_changes',
+    [
+      required('entity', 'text'),
+      required('id', 'text collate "C"'),
+      optional('new_key', 'jsonb'),
+      optional('image', 'jsonb'),
+      optional('missing', 'text[]'),
+      optional('awaits', 'text'),
+      required('at', 'timestamptz', 'now()'),
+    ],
+    ['entity', 'id'],
+    { indexes: [{ name: 'key_changes_awaits', columns: ['entity', 'awaits'], where: 'awaits is not null' }] },
+  ),
+  table(
     'positions',
     [
       required('topic', 'text'),
@@ -165,6 +191,7 @@ export const engineTables: readonly Table[] = [
       optional('waits_for', 'jsonb'),
       optional('paused_by', 'text'),
       optional('stopped_at', 'timestamptz'),
+      optional('collected_below', 'bigint'),
     ],
     ['topic', 'partition'],
   ),
@@ -241,6 +268,18 @@ export const engineTables: readonly Table[] = [
       required('fetched_at', 'timestamptz', 'now()'),
     ],
     ['registry', 'id'],
+  ),
+  table(
+    'snapshots',
+    [
+      required('entity', 'text'),
+      required('epoch', 'integer'),
+      required('version', 'bigint'),
+      optional('event_time', 'timestamptz'),
+      required('state', 'text', "'READING'"),
+      optional('ends', 'jsonb'),
+    ],
+    ['entity'],
   ),
 ]
 

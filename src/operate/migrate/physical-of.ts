@@ -29,6 +29,7 @@ const entityTableOf = (model: Model, entity: Entity): Table => {
         }
       }),
       ...rowColumns,
+      ...(entity.conflict === 'FIELD_CLOCK' ? [{ name: '_clocks', type: 'jsonb', notNull: true }] : []),
       { name: '_live', type: 'boolean', generated: liveSql(entity) },
     ],
     key: entity.key.map(columnName),
@@ -47,4 +48,8 @@ const rowColumns: readonly TableColumn[] = [
   { name: '_offset', type: 'bigint', notNull: true },
   { name: '_absent', type: 'text[]' },
   { name: '_raw', type: 'jsonb' },
+  { name: '_awaits', type: 'text' },
+  { name: '_deleted_at', type: 'timestamptz' },
+  { name: '_trace', type: 'text' },
+  { name: '_tx', type: 'text' },
 ]

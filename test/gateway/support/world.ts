@@ -126,6 +126,7 @@ export const startWorld = async (options: {
       schema: '',
       port: 0,
       host: '127.0.0.1',
+      tombstoneTtl: 'P30D',
       production: false,
       dataDir,
       quarantineCap: 1000,
