@@ -140,13 +140,13 @@ export const fillStatement = (entity: Entity, paths: readonly LoggedPath[]): str
       `${name} = case when ${quote(name.slice(1, -1))} = any(e._absent) then ${cast('i', name)} else e.${name} end`,
   )
   return `with input as materialized (
-  select k.id, n.*${values.length ? ', v.*' : ''} from forebay.key_changes k
+  select k.id as _change, n.*${values.length ? ', v.*' : ''} from forebay.key_changes k
   cross join lateral jsonb_to_record(k.new_key) as n(${record(true).join(', ')})
   ${values.length ? `cross join lateral jsonb_to_record(k.image) as v(${values.join(', ')})` : ''}
   where k.entity = ${quote(entity.name)} and k.id = any($4::text[]) and k.missing = '{}'),
 stored as (
   update ${table} e set ${[...sets, '_absent = null', '_awaits = null'].join(', ')}
-  from input i where ${onKey('e', 'i')} and e._awaits = i.id and not e._deleted
+  from input i where ${onKey('e', 'i')} and e._awaits = i._change and not e._deleted
   returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...imagesOf(paths)].join(', ')}),
 ${loggedSql(entity, paths)}
 done as (select 1)
