@@ -18,12 +18,16 @@ import { passes } from './passes.ts'
 import { describeTable, type PgColumn, type PgTable, tableSql } from './postgres-table.ts'
 import { textOfBytes } from './postgres-value.ts'
 
-/** `high`: the highest watermark read. `sweep`: the key after which the sweep goes on, `known` in its second half. Times: ms since 1970. */
+/**
+ * `high`: the highest watermark read. `sweep`: the key after which the sweep goes on, `known` in its second half. `again`: the next sweep
+ * brings every row, whether it differs or not. Times: ms since 1970.
+ */
 type Cursor = {
   readonly high: string | null
   readonly complete: boolean
   readonly sweptAt: number
   readonly sweep?: { readonly after: readonly string[] | null } | { readonly known: string }
+  readonly again?: true
 }
 export type PollOptions = {
   readonly url: string
@@ -59,7 +63,7 @@ export const pollFeed = ({ url, topic, table, sql, pageRows = 1_000 }: PollOptio
         await turns.run(async () => {
           cursor = await reader.poll(cursor)
           const sweepDue = poll.sweepMs > 0 && Date.now() - cursor.sweptAt >= poll.sweepMs
-          if (cursor.sweep === undefined && sweepDue) cursor = { ...cursor, sweep: { after: null } }
+          if (cursor.sweep === undefined && (sweepDue || cursor.again)) cursor = { ...cursor, sweep: { after: null } }
           // A sweep is many pages: it stops for the next poll, and once the first one is done leaves the source half of the time.
           const until = Date.now() + poll.everyMs
           while (cursor.sweep !== undefined && Date.now() < until && !journal.stop.aborted)
@@ -131,8 +135,8 @@ const createReader = (options: ReaderOptions) => {
   const after = (order: readonly PgColumn[]): string =>
     `(${order.map(({ name }) => ident(name)).join(', ')}) > (${order.map(({ sqlType }, index) => `$${index + 1}::text::${sqlType}`).join(', ')})`
 
-  /** The records that these rows come to, and what to remember of them: nothing for a row that is as it was. */
-  const differences = async (rows: readonly Row[], op: 'r' | undefined) => {
+  /** The records that these rows come to, and what to remember of them: nothing for a row that is as it was, unless `all` are wanted. */
+  const differences = async (rows: readonly Row[], op: 'r' | undefined, all: boolean) => {
     const found = new Map<string, { readonly row: Row; readonly after: string; readonly content: string }>()
     for (const row of rows) {
       const after = rowJson(described.columns, row.cells)
@@ -142,7 +146,7 @@ const createReader = (options: ReaderOptions) => {
     const known = await sql<{ key: string; content: string }[]>`
       select key, encode(content, 'hex') as content from forebay.polled_rows where topic = ${topic} and key = any(${[...found.keys()]})`
     const before = new Map(known.map(({ key, content }) => [key, content]))
-    const changed = [...found].filter(([key, { content }]) => before.get(key) !== content)
+    const changed = [...found].filter(([key, { content }]) => all || before.get(key) !== content)
     const records = changed.map(([key, { row, after }]): FeedRecord => {
       const origin: Origin = {
         connection: table.connection,
@@ -157,8 +161,8 @@ const createReader = (options: ReaderOptions) => {
     return { records, remembered }
   }
   let taken: Cursor | undefined
-  const take = async (rows: readonly Row[], cursor: Cursor, op?: 'r'): Promise<void> => {
-    const { records, remembered } = await differences(rows, op)
+  const take = async (rows: readonly Row[], cursor: Cursor, op?: 'r', all = false): Promise<void> => {
+    const { records, remembered } = await differences(rows, op, all)
     if (records.length === 0 && cursor === taken) return
     taken = cursor
     await journal.append(
@@ -210,7 +214,7 @@ const createReader = (options: ReaderOptions) => {
         const page = await (at.after === null ? read('true', keys, []) : read(after(keys), keys, at.after))
         const sweep = page.rows.length < pageRows ? { known: '' } : { after: page.last }
         const moved: Cursor = { ...cursor, sweep }
-        await take(page.rows, moved, cursor.complete ? undefined : 'r')
+        await take(page.rows, moved, cursor.complete ? undefined : 'r', cursor.again)
         return moved
       }
       const known = await sql<{ key: string }[]>`
@@ -221,11 +225,11 @@ const createReader = (options: ReaderOptions) => {
         [known.map(({ key }) => key)],
       )) as unknown as { n: number }[]
       const keysGone = gone.map(({ n }) => known[n]!.key)
-      const { sweep: _, ...rest } = cursor
+      const { sweep: _, again: __, ...rest } = cursor
       const moved: Cursor =
         known.length < pageRows
           ? { ...rest, complete: true, sweptAt: Date.now() }
-          : { ...rest, sweep: { known: known.at(-1)!.key } }
+          : { ...cursor, sweep: { known: known.at(-1)!.key } }
       const origin: Origin = {
         connection: table.connection,
         table,

@@ -24,7 +24,10 @@ import {
 import { readSnapshot } from './snapshot.ts'
 import { type Followed, type Place, readTransactions } from './transactions.ts'
 
-/** MAKING: a slot of that name is ours to throw away. `lsn`, `at`, `inside`: a Place. `read`: topics whose snapshot is complete. */
+/**
+ * MAKING: a slot of that name is ours to throw away. `lsn`, `at`, `inside`: a Place. `read`: topics whose snapshot is complete. `again`: those
+ * of them that are to be read anew.
+ */
 export type SlotCursor = {
   readonly system: string
   readonly slot: 'MAKING' | 'MADE'
@@ -32,6 +35,7 @@ export type SlotCursor = {
   readonly at?: string
   readonly inside?: number
   readonly read: readonly string[]
+  readonly again?: readonly string[]
 }
 /** What makes the next run begin with a new slot and a new snapshot of everything. */
 export const anew: SlotCursor = { system: '', slot: 'MAKING', lsn: '0', read: [] }
@@ -122,14 +126,20 @@ const placeOf = ({ lsn, at, inside }: SlotCursor): Place => ({
   ...(at === undefined ? {} : { at: BigInt(at) }),
   ...(inside === undefined ? {} : { inside }),
 })
-const movedTo = ({ system, slot, read }: SlotCursor, { lsn, at, inside }: Place): SlotCursor => ({
+const movedTo = ({ system, slot, read, again }: SlotCursor, { lsn, at, inside }: Place): SlotCursor => ({
   system,
   slot,
   read,
+  ...(again === undefined ? {} : { again }),
   lsn: String(lsn),
   ...(at === undefined ? {} : { at: String(at) }),
   ...(inside === undefined ? {} : { inside }),
 })
+
+const readWhole = ({ again = [], ...cursor }: SlotCursor, topic: string): SlotCursor => {
+  const left = again.filter((one) => one !== topic)
+  return { ...cursor, read: [...new Set([...cursor.read, topic])], ...(left.length > 0 ? { again: left } : {}) }
+}
 
 const startWork = async (
   source: Sql,
@@ -200,11 +210,11 @@ const startWork = async (
     }
   }
   const snapshot = async (): Promise<void> => {
-    const pending = followed.filter(({ topic }) => !cursor.read.includes(topic))
+    const pending = followed.filter(({ topic }) => !cursor.read.includes(topic) || cursor.again?.includes(topic))
     if (pending.length === 0) return
     for await (const { topic, records, last } of readSnapshot({ url, connection, slot: name }, pending)) {
       if (journal.stop.aborted) return
-      await write(records, (current) => (last ? { ...current, read: [...current.read, topic] } : current))
+      await write(records, (current) => (last ? readWhole(current, topic) : current))
     }
   }
   const both = Promise.all([follow(), snapshot()])

@@ -4,6 +4,8 @@
  * gone. What comes wins by its place in the log over what was there (C12).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readAgain } from '../../ingest/feed/again.ts'
+import { journalExtents } from '../../ingest/source/journal.ts'
 import type { Extent } from '../../ingest/source.ts'
 import type { Entity } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
@@ -16,7 +18,16 @@ const followMs = 1_000
 const quietMs = 30_000
 
 export const runSnapshot = async (input: Input, sql: Sql, entity: Entity): Promise<number> => {
-  const { topic, format } = entity.source
+  const { topic, format, table } = entity.source
+  if (table) {
+    const marks = await journalExtents(sql, [topic])
+    if (!(await readAgain(sql, { topic, connection: table.connection, polled: table.poll !== undefined })))
+      throw new Error(
+        `${table.schema}.${table.name} can't be read anew: its feed has not begun yet, or is stuck (its partitions say why: see forebay { sources })`,
+      )
+    if (!input.flag('json')) print(`Asked the feed of ${table.connection} to read ${table.schema}.${table.name} anew.`)
+    return input.flag('detach') ? 0 : follow(input, sql, entity, marks, true)
+  }
   if (format !== 'DEBEZIUM' && format !== 'DEBEZIUM_AVRO')
     throw new UsageError(
       `--snapshot: ${entity.name} reads ${format} from ${topic}, whose producer can't be asked for a snapshot: have it send its rows again`,
