@@ -267,3 +267,31 @@ test('a broker that is away is waited for, said, and stopping does not wait for 
   await source.stop()
   expect(Date.now() - began).toBeLessThan(5_000)
 })
+
+test('a partition whose batch is not taken for long holds no other of its broker back, and goes on where it stopped', async () => {
+  const topic = await client.topic(2)
+  const letGo = Promise.withResolvers<void>()
+  let waiting = false
+  const sink = memorySink(async ({ partition }) => {
+    if (partition !== 0) return
+    waiting = true
+    await letGo.promise
+  })
+  await start([topic], sink)
+  await client.send(topic, ['a', 'b'], 0)
+  await until(() => waiting, 'the sink holds partition 0')
+  for (let sent = 0; sent < 3; sent++) {
+    await client.send(topic, [`${sent}`], 1)
+    await until(() => sink.values().length > sent, `${sent} is applied`)
+  }
+  await client.send(topic, ['c'], 0)
+  letGo.resolve()
+  await until(() => sink.positions.get(`${topic}-0`)?.offset === 3n, 'partition 0 goes on')
+  expect(
+    sink
+      .records()
+      .filter(({ partition }) => partition === 0)
+      .map(({ value }) => String(value)),
+  ).toEqual(['a', 'b', 'c'])
+  expect(sink.values().filter((value) => /\d/.test(value))).toEqual(['0', '1', '2'])
+})

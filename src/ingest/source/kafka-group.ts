@@ -34,6 +34,8 @@ export type Group = {
 const hintMs = 5_000
 const beatMs = 500
 const retryMs = 1_000
+/** How long a sink may take: kafkajs fetches nothing more of a broker while any batch of it is out. */
+const patienceMs = 1_000
 const longestRetryMs = 30_000
 /** How soon a topic is asked after again that can't be told from another one. */
 const askMs = 100
@@ -86,7 +88,7 @@ export const joinGroup = async (
     }
   }
 
-  /** kafkajs has forgotten where it was: the lane goes on after what the sink has, or is about to have. */
+  /** Paused until the sink has what it is about to have, the lane goes on after that: kafkajs forgets where it was, or must not wait. */
   const goOn = (lane: Lane): void => {
     const { flight } = lane
     if (flight === undefined) {
@@ -98,8 +100,8 @@ export const joinGroup = async (
       if (!isRead(lane) || lane.flight !== flight) return
       lane.next = next
       lane.flight = undefined
-      seek(lane)
-      resume(lane)
+      if (!mayRead({ ...lane, offset: next })) stop(lane)
+      else begin(lane)
     }
     flight.taken.then(
       () => settle(flight.to),
@@ -145,7 +147,9 @@ export const joinGroup = async (
     lane.flight = flight
     flight.taken.catch(() => {})
     try {
-      const outcome = await Promise.race([flight.taken, mine.promise, called.promise])
+      const late = delay(patienceMs).then(() => 'late' as const)
+      const outcome = await Promise.race([flight.taken, mine.promise, called.promise, late])
+      if (outcome === 'late' && current()) goOn(lane)
       if (outcome !== 'taken' || !current()) return undefined
       lane.flight = undefined
       lane.next = flight.to
