@@ -4,15 +4,18 @@ import type { Entity, Model } from '../model/model.ts'
 import { HttpError, json, type RequestContext, type Route } from '../platform/http.ts'
 import { log } from '../platform/log.ts'
 import { isRetriable, type Sql } from '../platform/postgres.ts'
+import { appendOnce, type Once } from './append-once.ts'
 import type { Decoded, LogRecord } from './change.ts'
 import { exactly, parseDocument } from './decode/document.ts'
 import { DecodeFault } from './decode/fault.ts'
 import { createDecoder, type Decoder } from './decode.ts'
-import { append, type JournalRecord } from './source/journal.ts'
+import { journalRoom, type RoomLimits, usualRoom } from './journal-room.ts'
+import type { JournalRecord } from './source/journal.ts'
 import type { LogSource } from './source.ts'
 
 /** Takes the Authorization header. What it throws is answered with 401, or with 503 where its code is UNAVAILABLE. */
-export type Authenticate = (authorization: string | undefined) => Promise<{ readonly roles: readonly string[] }>
+export type Authenticate = (authorization: string | undefined) => Promise<Writer>
+type Writer = { readonly roles: readonly string[]; readonly subject?: string | null }
 
 export type IngestRoutesOptions = {
   readonly sql: Sql
@@ -20,6 +23,8 @@ export type IngestRoutesOptions = {
   readonly kind: LogSource['kind']
   /** Absent: anybody who reaches the port may write. */
   readonly authenticate?: Authenticate
+  /** How far ahead of what is applied a topic may be. */
+  readonly room?: RoomLimits
 }
 
 const writers = ['ADMIN', 'OPERATOR', 'SERVICE']
@@ -30,46 +35,78 @@ const writers = ['ADMIN', 'OPERATOR', 'SERVICE']
  * `{ "positions": ["topic-partition-offset", …] }` in the records' order, once they are on disk. `?key=`: the record's key as JSON, which
  * deletes by a body of null.
  *
+ * `Idempotency-Key`: asked again with the same key and body within a day, it answers the same and appends nothing; with another body, 422. A topic
+ * that is too far ahead of what is applied answers 429 with Retry-After. The token's subject and the request's traceparent go along as
+ * headers of each record.
+ *
  * Records that no reader of the topic can decode are refused (422) with the reason, since here somebody can still mend them. Each is
  * put in the partition of its row's key, so that the changes of a key keep their order.
  */
 export const ingestRoutes = (options: IngestRoutesOptions): readonly Route[] => {
   const { sql, model, kind } = options
   const decoder = createDecoder(model)
+  const room = journalRoom(sql, options.room ?? usualRoom)
   const entities = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
+  const readersOf = (topic: string): readonly Entity[] => {
+    const readers = entities.get(topic)
+    if (readers === undefined && kind === 'journal') {
+      const detail = `No entity reads this topic. Known topics: ${decoder.topics.join(', ')}.`
+      throw new HttpError(404, { title: 'Unknown topic', detail })
+    }
+    if (readers?.[0]?.source.table) {
+      const detail = `What ${topic} holds is read from its table. Write there.`
+      throw new HttpError(409, { title: 'Read from its source', detail })
+    }
+    if (kind === 'kafka') {
+      throw new HttpError(409, { title: 'Kafka is the log', detail: `Produce to the topic ${topic} in Kafka instead.` })
+    }
+    return readers ?? []
+  }
   return [
     {
       method: 'POST',
       path: '/ingest/:topic',
       async handle(context) {
-        await admit(context, options.authenticate)
+        const writer = await admit(context, options.authenticate)
         const topic = context.params.topic ?? ''
-        if (kind === 'kafka') {
-          throw new HttpError(409, {
-            title: 'Kafka is the log',
-            detail: `Produce to the topic ${topic} in Kafka instead.`,
-          })
-        }
-        const readers = entities.get(topic)
-        if (readers === undefined) {
-          const detail = `No entity reads this topic. Known topics: ${decoder.topics.join(', ')}.`
-          throw new HttpError(404, { title: 'Unknown topic', detail })
-        }
+        const readers = readersOf(topic)
+        const once = onceOf(context, writer)
         const given = context.query().get('key')
         const key = given === null ? null : Buffer.from(given)
-        const records = recordsOf(await context.body(), context.request.headers).map((record, index) =>
-          withKey({ ...record, key }, index, topic, readers, decoder),
+        const body = await context.body()
+        const { headers } = context.request
+        const about = {
+          ...cloudAttributes(headers),
+          ...tracing(headers),
+          ...(writer ? { [writerHeader]: writer } : {}),
+        }
+        const records = recordsOf(body, headers['content-type']).map((value, index) =>
+          withKey({ value, headers: about, key }, index, topic, readers, decoder),
         )
-        const positions = await store(sql, topic, records)
-        json(context.response, 202, { positions })
+        const full = await unavailableTo(topic, () => room(topic))
+        if (full !== undefined) throw tooFarAhead(context, topic, full)
+        const meaning = [JSON.stringify(about), given ?? '', headers['content-type'] ?? '', body]
+        const result = await unavailableTo(topic, () =>
+          appendOnce(sql, topic, records, once && { ...once, body: meaning }),
+        )
+        if (result.kind === 'other-body') {
+          const detail = 'This Idempotency-Key was used for another body. Take a new key for new records.'
+          throw new HttpError(422, { title: 'Key used before', detail })
+        }
+        if (result.kind === 'known') context.response.setHeader('Idempotency-Replayed', 'true')
+        json(context.response, 202, { positions: result.positions })
       },
     },
   ]
 }
 
-const admit = async ({ request }: RequestContext, authenticate: Authenticate | undefined): Promise<void> => {
-  if (authenticate === undefined) return
-  const { roles } = await authenticate(request.headers.authorization).catch((error: unknown) => {
+/** The token's subject. */
+const admit = async (
+  { request }: RequestContext,
+  authenticate: Authenticate | undefined,
+): Promise<string | undefined> => {
+  if (authenticate === undefined) return undefined
+  const { roles, subject } = await authenticate(request.headers.authorization).catch((error: unknown) => {
     const detail = error instanceof Error ? error.message : 'Send a token: `Authorization: Bearer …`.'
     if (codeOf(error) === 'UNAVAILABLE') throw new HttpError(503, { title: 'Unavailable', detail })
     throw new HttpError(401, { title: 'Unauthenticated', detail })
@@ -80,30 +117,51 @@ const admit = async ({ request }: RequestContext, authenticate: Authenticate | u
       detail: `Writing to the journal takes one of the roles ${writers.join(', ')}.`,
     })
   }
+  return subject ?? undefined
+}
+
+/** Who wrote a record, never as the caller says: a record's other headers are its CloudEvents attributes. */
+const writerHeader = 'forebay-writer'
+
+const tracing = ({ traceparent }: IncomingHttpHeaders): Record<string, string> =>
+  typeof traceparent === 'string' && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/.test(traceparent)
+    ? { traceparent }
+    : {}
+
+const onceOf = ({ request }: RequestContext, writer: string | undefined): Omit<Once, 'body'> | undefined => {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return undefined
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
+    const detail = 'Send an Idempotency-Key of 1 to 255 visible ASCII characters, such as a UUID.'
+    throw new HttpError(400, { title: 'Malformed header', detail })
+  }
+  return { writer: writer ?? '', key }
+}
+
+const tooFarAhead = ({ response }: RequestContext, topic: string, full: string): HttpError => {
+  response.setHeader('Retry-After', '2')
+  const detail = `${topic} holds ${full} that are not applied yet. Send again later.`
+  return new HttpError(429, { title: 'Too far ahead', detail })
 }
 
 /** GraphQL's errors carry theirs in `extensions`. */
 const codeOf = (error: unknown): unknown =>
   (error as { readonly extensions?: { readonly code?: unknown } } | undefined)?.extensions?.code
 
-/** As it came; `keyOf` gives it a key where it has none. */
-type Unkeyed = { readonly value: Buffer | null; readonly headers: Readonly<Record<string, string>> }
-
-const recordsOf = (body: Buffer, headers: IncomingHttpHeaders): readonly Unkeyed[] => {
-  const type = (headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase()
+const recordsOf = (body: Buffer, contentType: string | undefined): readonly (Buffer | null)[] => {
+  const type = (contentType ?? 'application/json').split(';')[0]!.trim().toLowerCase()
   const batch = type === 'application/cloudevents-batch+json'
   if (!batch && type !== 'application/cloudevents+json' && type !== 'application/json') {
     const detail = 'Send application/json, application/cloudevents+json or application/cloudevents-batch+json.'
     throw new HttpError(415, { title: 'Unsupported media type', detail })
   }
   const payload = parseBody(body)
-  const attributes = cloudAttributes(headers)
   // No format's record is an array, so an array is always several records.
   if (Array.isArray(payload)) {
-    return payload.map((item) => ({ value: Buffer.from(JSON.stringify(item)), headers: attributes }))
+    return payload.map((item) => Buffer.from(JSON.stringify(item)))
   }
   if (batch) throw new HttpError(400, { title: 'Not a batch', detail: 'A batch is a JSON array of events.' })
-  return [{ value: payload === null ? null : body, headers: attributes }]
+  return [payload === null ? null : body]
 }
 
 const parseBody = (body: Buffer): unknown => {
@@ -132,7 +190,7 @@ const cloudAttributes = (headers: IncomingHttpHeaders): Record<string, string> =
 }
 
 const withKey = (
-  { key, value, headers }: Unkeyed & { readonly key: Buffer | null },
+  { key, value, headers = {} }: JournalRecord,
   index: number,
   topic: string,
   readers: readonly Entity[],
@@ -163,10 +221,10 @@ const keyOf = (decoded: readonly Decoded[], readers: readonly Entity[]): Buffer 
   return null
 }
 
-const store = async (sql: Sql, topic: string, records: readonly JournalRecord[]): Promise<readonly string[]> => {
+/** A database that is away for a moment is no fault of the caller's, nor one that a retry makes worse. */
+const unavailableTo = async <T>(topic: string, act: () => Promise<T>): Promise<T> => {
   try {
-    const positions = await sql.begin((tx) => append(tx, topic, records))
-    return positions.map(({ partition, offset }) => `${topic}-${partition}-${offset}`)
+    return await act()
   } catch (error) {
     if (!isRetriable(error)) throw error
     log.warn('journal not written', { topic, error })

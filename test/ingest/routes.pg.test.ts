@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { forgetKeys } from '../../src/ingest/append-once.ts'
+import type { RoomLimits } from '../../src/ingest/journal-room.ts'
 import { type Authenticate, ingestRoutes } from '../../src/ingest/routes.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { type Listening, serve } from '../../src/platform/http.ts'
@@ -8,6 +10,12 @@ import { column, entity, model } from './entities.ts'
 const columns = [column('id', 'ID!'), column('n', 'Long')]
 const declared = model([
   entity('Thing', ['id'], columns, { topic: 'things', format: 'JSON' }),
+  entity('Full', ['id'], columns, { topic: 'full', format: 'JSON' }),
+  entity('Row', ['id'], columns, {
+    topic: 'crm.public.rows',
+    format: 'DEBEZIUM',
+    table: { connection: 'crm', schema: 'public', name: 'rows' },
+  }),
   entity('Signal', ['id'], columns, { topic: 'signals', format: 'CLOUDEVENTS' }),
 ])
 const unknownToken = Object.assign(new Error('The token cannot be verified.'), {
@@ -17,12 +25,16 @@ const authenticate: Authenticate = async (authorization) => {
   if (authorization === 'Bearer down')
     throw Object.assign(new Error('No keys.'), { extensions: { code: 'UNAVAILABLE' } })
   if (!authorization?.startsWith('Bearer role-')) throw unknownToken
-  return { roles: [authorization.slice('Bearer role-'.length)] }
+  const [role = '', subject = null] = authorization.slice('Bearer role-'.length).split(':')
+  return { roles: [role], subject }
 }
 
 let database: Database
 const servers: Listening[] = []
-const listen = async (kind: 'journal' | 'kafka', more: { authenticate?: Authenticate } = {}): Promise<string> => {
+const listen = async (
+  kind: 'journal' | 'kafka',
+  more: { authenticate?: Authenticate; room?: RoomLimits } = {},
+): Promise<string> => {
   const server = await serve({ port: 0, routes: ingestRoutes({ sql: database.sql, model: declared, kind, ...more }) })
   servers.push(server)
   return `http://127.0.0.1:${server.port}/ingest`
@@ -45,7 +57,9 @@ const post = async (path: string, body: string | Buffer, headers: Record<string,
     headers: { 'content-type': 'application/json', ...headers },
   })
   const answer = (await response.json()) as { positions?: string[]; title?: string; detail?: string }
-  return { ...answer, status: response.status, media: response.headers.get('content-type') }
+  const { headers: answered } = response
+  const [retry, replayed] = [answered.get('retry-after'), answered.get('idempotency-replayed')]
+  return { ...answer, status: response.status, media: answered.get('content-type'), retry, replayed }
 }
 type Stored = { key: string | null; value: string | null; headers: Record<string, string> }
 const stored = async (position: string): Promise<Stored> => {
@@ -111,7 +125,7 @@ describe('what is refused, as problem+json', () => {
     body: string | Buffer,
     headers?: Record<string, string>,
   ][] = [
-    ['an unknown topic', 404, /Known topics: things, signals/, '/nothing', ok],
+    ['an unknown topic', 404, /Known topics: things, full, crm.public.rows, signals/, '/nothing', ok],
     ['a body that is not JSON', 400, /not valid JSON/, '/things', '{"id":'],
     ['a body that is not UTF-8', 400, /not UTF-8/, '/things', Buffer.from([0x22, 0xff, 0x22])],
     ['an empty body', 400, /not valid JSON/, '/things', ''],
@@ -155,4 +169,83 @@ describe('what is refused, as problem+json', () => {
     for (const role of ['ADMIN', 'OPERATOR', 'SERVICE'])
       expect(await as(`Bearer role-${role}`)).toMatchObject({ status: 202 })
   })
+})
+
+describe('a caller that has to ask twice', () => {
+  const count = async (id: string) => {
+    const [row] = await database.sql<{ n: number }[]>`
+      select count(*)::int as n from forebay.journal where convert_from(value, 'UTF8') like ${`%"${id}"%`}`
+    return row!.n
+  }
+  test('one key, one body: the same positions, appended once, also where both ask at once', async () => {
+    const send = () => post('/things', '[{"id":"once"},{"id":"once"}]', { 'idempotency-key': 'k1' })
+    const answers = await Promise.all([send(), send(), send()])
+    for (const answer of [...answers, await send()]) {
+      expect(answer.status).toBe(202)
+      expect(answer.positions).toEqual(answers[0].positions)
+    }
+    expect(answers.filter(({ replayed }) => replayed === 'true')).toHaveLength(2)
+    expect(await count('once')).toBe(2)
+  })
+
+  test('one key, another body: refused, and nothing is appended', async () => {
+    expect(await post('/things', '{"id":"first"}', { 'idempotency-key': 'k2' })).toMatchObject({ status: 202 })
+    const other = await post('/things', '{"id":"second"}', { 'idempotency-key': 'k2' })
+    expect(other).toMatchObject({ status: 422, media: 'application/problem+json', title: 'Key used before' })
+    expect(await post('/things?key={"id":"first"}', '{"id":"first"}', { 'idempotency-key': 'k2' })).toMatchObject({
+      status: 422,
+    })
+    expect(await count('second')).toBe(0)
+  })
+
+  test('the keys of two callers never meet, and a key is forgotten after a day', async () => {
+    const at = await listen('journal', { authenticate })
+    const as = (who: string) =>
+      post('/things', `{"id":"${who}"}`, { 'idempotency-key': 'k3', authorization: `Bearer role-SERVICE:${who}` }, at)
+    const [first, second] = [await as('one'), await as('two')]
+    expect([first.status, second.status]).toEqual([202, 202])
+    expect(second.positions).not.toEqual(first.positions)
+    await database.sql`update forebay.idempotency set at = now() - interval '25 hours' where writer = 'one'`
+    await forgetKeys(database.sql)
+    expect((await as('one')).positions).not.toEqual(first.positions)
+    expect((await as('two')).positions).toEqual(second.positions)
+  })
+
+  test('a key that is none is refused', async () => {
+    expect(await post('/things', '{"id":"a"}', { 'idempotency-key': 'two words' })).toMatchObject({ status: 400 })
+  })
+})
+
+test('who wrote a record, and in which trace, is in its headers, whatever the caller says', async () => {
+  const at = await listen('journal', { authenticate })
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const headers = { authorization: 'Bearer role-SERVICE:till-7', traceparent, 'forebay-writer': 'somebody' }
+  const answer = await post('/things', '{"id":"a"}', headers, at)
+  expect((await stored(answer.positions![0]!)).headers).toEqual({ 'forebay-writer': 'till-7', traceparent })
+})
+
+test('a topic too far ahead of what is applied takes no more: 429, and when to come again', async () => {
+  const at = await listen('journal', { room: { records: 3, bytes: 1e9 } })
+  expect(await post('/full', '[{"id":"1"},{"id":"2"},{"id":"3"}]', {}, at)).toMatchObject({ status: 202 })
+  const until = async (status: number) => {
+    for (;;) {
+      const answer = await post('/full', '{"id":"4"}', {}, at)
+      if (answer.status === status) return answer
+    }
+  }
+  expect(await until(429)).toMatchObject({ retry: '2', title: 'Too far ahead', media: 'application/problem+json' })
+  await database.sql`
+    insert into forebay.positions (topic, partition, next_offset) select topic, partition, next_offset from forebay.journal_ends where topic = 'full'`
+  await until(202)
+  const bytes = await listen('journal', { room: { records: 1e9, bytes: 5 } })
+  await post('/full', '{"id":"5"}', {}, bytes)
+  await new Promise((done) => setTimeout(done, 300))
+  expect(await post('/full', '{"id":"6"}', {}, bytes)).toMatchObject({
+    status: 429,
+    detail: expect.stringMatching('MiB'),
+  })
+})
+
+test('what is read from a table is written there', async () => {
+  expect(await post('/crm.public.rows', '{"id":"a"}')).toMatchObject({ status: 409 })
 })
