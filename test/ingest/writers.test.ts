@@ -10,9 +10,12 @@ test('C7 every writer of entity rows goes through one function', async () => {
     `update\\s+${target}(?:\\s+(?:as\\s+)?\\w+)?\\s+set\\b`,
     `copy\\s+${target}[^\\n]*\\sfrom\\b`,
   ].map((write) => new RegExp(write, 'gi'))
-  /** Tables that are not an entity's: the engine's own, a view's, and those of the demo's source. */
+  /** Tables that are not an entity's: the engine's own, a view's, and those of sources, the demo's too. */
   const others = [
     'ingest/dirty-log.ts: table',
+    'ingest/feed/slot.ts: table as',
+    'operate/replay/signal.ts: quoted(table)',
+    'operate/replay/signal.ts: table debezium_signal',
     'model/sql/grouped.ts: members',
     'model/sql/view-table.ts: parts.table',
     'model/sql/view-table.ts: table',

@@ -128,11 +128,14 @@ const untilApplied = async (sql: Sql): Promise<void> => {
   }
 }
 
+/** The journal's headers are text, so records whose schema a registry has don't come by it. */
+const journalSchema = schemaArbitrary.filter((text) => !/format: (DEBEZIUM_AVRO|AVRO|JSON_SCHEMA)/.test(text))
+
 test('law 4 crash anywhere: ingest on the journal, killed at random moments while the log grows', TIMEOUT, async () => {
   let kills = 0
   await check(
     2,
-    fc.asyncProperty(schemaArbitrary, tape(6000), (text, numbers) =>
+    fc.asyncProperty(journalSchema, tape(6000), (text, numbers) =>
       withDatabase(text, numbers, async ({ sql, url, model, rows, log, draw }) => {
         await sql`truncate forebay.positions`
         const topics = [...model.entities.values()].map(({ source }) => source.topic)

@@ -1,8 +1,8 @@
 /** Northwind, as Debezium's Postgres connector would stream it. */
 import { makeLog } from './change-arbitrary.ts'
+import { debeziumRecords } from './debezium.ts'
 import type { Draw } from './draw.ts'
 import { asStored, type Foreign, nullable, reference } from './foreign-history.ts'
-import { formatsOf } from './formats.ts'
 
 const number = (index: number): number => index + 1
 const customerId = (index: number): string =>
@@ -124,7 +124,7 @@ export const northwind: Foreign = {
   ],
   makeLog: (draw, model, { writes, rows }) => {
     const stored = writes.map((write) => ({ ...write, row: write.row && asStored(model, write.entity, write.row) }))
-    return makeLog(draw, { writes: stored, rows }, 2, formatsOf(model))
+    return makeLog(draw, { writes: stored, rows }, 2, { encode: debeziumRecords })
   },
   rows: ({ rows }) => rows,
 }
