@@ -104,6 +104,32 @@ test('a server that is back is found within a second, however long it was away',
   for (const socket of sockets) socket.destroy()
 })
 
+test('a connection that is closed amid a transaction is opened again, though the rollback found it closed', async () => {
+  const { url, sql } = await fresh()
+  const port = Number(new URL(url).port)
+  const sockets = new Set<Socket>()
+  const relay = createServer((caller) => {
+    const server = tcp(port, '127.0.0.1')
+    for (const socket of [caller, server]) sockets.add(socket.on('error', () => {}))
+    caller.pipe(server).pipe(caller)
+  })
+  await new Promise<void>((done) => relay.listen(0, '127.0.0.1', done))
+  const through = new URL(url)
+  through.port = String((relay.address() as AddressInfo).port)
+  const victim = connect(through.href, { max: 1, name: 'amid' })
+  const began = victim.begin((tx) => tx`select pg_sleep(30)`).catch((error: unknown) => error)
+  await expect
+    .poll(() => sql`select from pg_stat_activity where application_name = 'forebay amid' and query like '%sleep%'`)
+    .toHaveLength(1)
+  // An orderly end rather than a reset: what is in flight fails once the socket is gone.
+  for (const socket of sockets) socket.end()
+  expect(isRetriable(await began)).toBe(true)
+  expect(await victim`select 1 as one`).toEqual([{ one: 1 }])
+  await victim.end()
+  relay.close()
+  for (const socket of sockets) socket.destroy()
+}, 10_000)
+
 test('an unreachable server is named without its password', async () => {
   const url = 'postgres://forebay:hunter2@127.0.0.1:1/shop'
   const sql = connect(url, { max: 1, name: 'nowhere' })
