@@ -245,6 +245,7 @@ CREATE INDEX "ticket_tombstones_idx" ON "crm"."ticket" USING btree ("_deleted_at
 CREATE INDEX "audit_event_tombstones_idx" ON "forebay"."audit_event" USING btree ("_deleted_at") WHERE _deleted;
 CREATE INDEX "dirty_generation_origin" ON "forebay"."dirty" USING btree ("generation","origin");
 CREATE INDEX "quarantine_held" ON "forebay"."quarantine" USING btree ("entity","entity_key") WHERE state in ('PARKED', 'WAITING');
+CREATE INDEX "quarantine_settled" ON "forebay"."quarantine" USING btree ("settled_at");
 CREATE INDEX "shipment_tombstones_idx" ON "fulfilment"."shipment" USING btree ("_deleted_at") WHERE _deleted;
 CREATE INDEX "stock_level_tombstones_idx" ON "fulfilment"."stock_level" USING btree ("_deleted_at") WHERE _deleted;
 CREATE INDEX "warehouse_tombstones_idx" ON "fulfilment"."warehouse" USING btree ("_deleted_at") WHERE _deleted;

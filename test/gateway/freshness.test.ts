@@ -120,7 +120,7 @@ describe('C23 what source frontiers say is in the view once the log bound has pa
 
 test('C19 parked records of an entity degrade the views that depend on it, with count and oldest position', () => {
   const parked = (entity: string | null, topic: string) =>
-    judged({ parked: [{ entity, topic, count: 2, oldest: `${topic}-0-17` }] })
+    judged({ parked: [{ entity, topic, count: 2, oldest: `${topic}-0-17`, settledAt: null }] })
   expect(parked('A', 'a')).toMatchObject({
     state: 'DEGRADED',
     lagMs: 300,
@@ -129,6 +129,15 @@ test('C19 parked records of an entity degrade the views that depend on it, with 
   expect(parked('Z', 'a').state).toBe('FRESH')
   expect(parked(null, 'b').state).toBe('DEGRADED')
   expect(parked(null, 'z').state).toBe('FRESH')
+})
+
+test('C19 what left quarantine is said until asOf has passed the moment at which it did', () => {
+  const settled = (ago: number) => ({ entity: 'A', topic: 'a', count: 1, oldest: 'a-0-17', settledAt: now - ago })
+  expect(judged({ parked: [settled(100)] })).toMatchObject({
+    state: 'DEGRADED',
+    sources: [{ detail: '1 record left quarantine, and what it stood for is being worked in' }],
+  })
+  expect(judged({ parked: [settled(301)] }).state).toBe('FRESH')
 })
 
 test('a source that is stuck or paused is named with its reason and since when', () => {

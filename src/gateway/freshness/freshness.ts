@@ -30,12 +30,16 @@ export type Partition = StoredPartition & {
 }
 /** `origin`: the earliest of its entries in the dirty log; null where there are none. `unknown`: one of them has none. */
 type Pending = { readonly generation: number; readonly origin: number | null; readonly unknown: boolean }
-/** Records in quarantine. `entity` is null where even that could not be told. */
+/**
+ * Records in quarantine. `entity` is null where even that could not be told. `settledAt`: of those that left it, the latest to do so; what they
+ * stood for is in the view for sure once asOf has passed that.
+ */
 export type Parked = {
   readonly topic: string
   readonly entity: string | null
   readonly count: number
   readonly oldest: string
+  readonly settledAt: number | null
 }
 /** A generation of which some rows, or every row, depend on records in quarantine, or did a moment ago. */
 type Degraded = { readonly generation: number; readonly every: boolean }
@@ -90,10 +94,15 @@ const pendingSql = `select generation, ${milliseconds('(select origin from foreb
   from forebay.generations g where retired_at is null`
 const degradedSql = `select g.generation, exists (select from forebay.degraded d where d.generation = g.generation and d.key is null) as every
   from forebay.generations g where retired_at is null and exists (select from forebay.degraded d where d.generation = g.generation)`
+/** Those that left quarantine before the earliest bound of all are surely in every view. */
+const parkedSql = `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest, ${milliseconds('max(settled_at)')} as "settledAt"
+  from forebay.quarantine where state in ('PARKED', 'WAITING') or state in ('SUPERSEDED', 'REDRIVEN') and settled_at >= least(
+    (select min(frontier) from forebay.positions), (select min(to_timestamp(p.origin / 1000.0)) from (${pendingSql}) p))
+  group by topic, entity, settled_at is null`
 const snapshotSql = `select json_build_object(
   'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
   'pending', ${array('x', pendingSql)},
-  'parked', ${array('x', `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest from forebay.quarantine where state in ('PARKED', 'WAITING') group by topic, entity`)},
+  'parked', ${array('x', parkedSql)},
   'degraded', ${array('x', degradedSql)},
   'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')},
   'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
@@ -158,8 +167,10 @@ const findBound = (snapshot: Snapshot, basis: ViewBasis): Bound => {
   const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
   const asOf = logBound(snapshot, basis)
   const sourceAsOf = snapshot.sources.get(basis.view.name)
-  const parked = snapshot.parked.filter(({ entity, topic }) =>
-    entity === null ? topics.includes(topic) : entities.includes(entity),
+  const parked = snapshot.parked.filter(
+    ({ entity, topic, settledAt }) =>
+      (entity === null ? topics.includes(topic) : entities.includes(entity)) &&
+      (settledAt === null || asOf === null || settledAt >= asOf),
   )
   const held = heldOf(snapshot, basis)
   return asOf !== null && sourceAsOf !== undefined
@@ -211,10 +222,13 @@ const stopped = (partitions: readonly Partition[], now: number): Trouble[] =>
     return since === null ? [trouble] : [{ ...trouble, since: new Date(since).toISOString() }]
   })
 const quarantined = (parked: readonly Parked[]): Trouble[] =>
-  parked.map(({ topic, count, oldest }) => ({
-    source: topic,
-    state: 'PARKED',
-    detail: `${count} ${count === 1 ? 'record' : 'records'} in quarantine, the oldest at ${oldest}`,
-  }))
+  parked.map(({ topic, count, oldest, settledAt }) => {
+    const [records, them] = count === 1 ? ['record', 'it stood'] : ['records', 'they stood']
+    const detail =
+      settledAt === null
+        ? `${count} ${records} in quarantine, the oldest at ${oldest}`
+        : `${count} ${records} left quarantine, and what ${them} for is being worked in`
+    return { source: topic, state: 'PARKED', detail }
+  })
 
 export const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())

@@ -98,10 +98,13 @@ export const readStatus = async (
         .filter((one) => one.topic === topic)
         .map((one) => ({ ...one, shown: partitionState(one, now) })),
     })),
-    quarantine: snapshot.parked.map((one) => ({
-      ...one,
-      reasons: detail.reasons.find(({ topic, entity }) => topic === one.topic && entity === one.entity)?.reasons ?? [],
-    })),
+    quarantine: snapshot.parked
+      .filter(({ settledAt }) => settledAt === null)
+      .map((one) => ({
+        ...one,
+        reasons:
+          detail.reasons.find(({ topic, entity }) => topic === one.topic && entity === one.entity)?.reasons ?? [],
+      })),
   }
 }
 

@@ -218,6 +218,7 @@ export const engineTables: readonly Table[] = [
       uniques: [{ name: 'quarantine_record', columns: ['topic', 'partition', 'offset', 'epoch', 'entity'] }],
       indexes: [
         { name: 'quarantine_held', columns: ['entity', 'entity_key'], where: "state in ('PARKED', 'WAITING')" },
+        { name: 'quarantine_settled', columns: ['settled_at'] },
       ],
     },
   ),
