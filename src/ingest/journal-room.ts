@@ -1,9 +1,9 @@
 /** Back-pressure of the journal: how far a topic may be ahead of what is applied of it. */
+import type { JournalSettings } from '../platform/journal-settings.ts'
 import type { Sql } from '../platform/postgres.ts'
 
 /** Of one topic, not yet applied. Bytes are estimated from its latest records. */
-export type RoomLimits = { readonly records: number; readonly bytes: number }
-export const usualRoom: RoomLimits = { records: 1_000_000, bytes: 1024 ** 3 }
+export type RoomLimits = JournalSettings['room']
 
 /** What is known stays good for this long: a caller is held back a little late rather than everybody slowed down. */
 const knownMs = 250

@@ -13,6 +13,7 @@ import { publisher } from './publish.ts'
 import { startReplays } from './replay/worker.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
 import { byKey, plans } from './session-settings.ts'
+import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
 import { startSweeper } from './sweep.ts'
 
@@ -83,10 +84,17 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     source,
     applied: () => maintainer.wake(),
   })
+  const trimming = startTrimming(sql, config.journal.retention)
   await intake.start()
 
   return {
-    routes: ingestRoutes({ sql, model, kind: source.kind, ...(authenticate ? { authenticate } : {}) }),
+    routes: ingestRoutes({
+      sql,
+      model,
+      kind: source.kind,
+      room: config.journal.room,
+      ...(authenticate ? { authenticate } : {}),
+    }),
     ready: async () => {
       const trouble = source.status() ?? pump.trouble()
       if (trouble) return { ready: false, reason: trouble }
@@ -101,6 +109,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
         : { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
     },
     async stop() {
+      await trimming.stop()
       await replays.stop()
       await intake.stop()
       await sweeper.stop()

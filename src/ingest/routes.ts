@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Entity, Model } from '../model/model.ts'
 import { HttpError, json, type RequestContext, type Route } from '../platform/http.ts'
+import { usualJournal } from '../platform/journal-settings.ts'
 import { log } from '../platform/log.ts'
 import { isRetriable, type Sql } from '../platform/postgres.ts'
 import { appendOnce, type Once } from './append-once.ts'
@@ -9,7 +10,7 @@ import type { Decoded, LogRecord } from './change.ts'
 import { exactly, parseDocument } from './decode/document.ts'
 import { DecodeFault } from './decode/fault.ts'
 import { createDecoder, type Decoder } from './decode.ts'
-import { journalRoom, type RoomLimits, usualRoom } from './journal-room.ts'
+import { journalRoom, type RoomLimits } from './journal-room.ts'
 import type { JournalRecord } from './source/journal.ts'
 import type { LogSource } from './source.ts'
 
@@ -45,7 +46,7 @@ const writers = ['ADMIN', 'OPERATOR', 'SERVICE']
 export const ingestRoutes = (options: IngestRoutesOptions): readonly Route[] => {
   const { sql, model, kind } = options
   const decoder = createDecoder(model)
-  const room = journalRoom(sql, options.room ?? usualRoom)
+  const room = journalRoom(sql, options.room ?? usualJournal.room)
   const entities = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
   const readersOf = (topic: string): readonly Entity[] => {
     const readers = entities.get(topic)

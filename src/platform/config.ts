@@ -1,4 +1,5 @@
 /** The environment, read and judged once: what runs, where, with which parts. */
+import { type JournalSettings, readJournalSettings } from './journal-settings.ts'
 import { type KafkaSecurity, readKafkaSecurity } from './kafka.ts'
 import { present } from './present.ts'
 import { readSchemaRegistry, type SchemaRegistry } from './schema-registry.ts'
@@ -27,6 +28,7 @@ export type Config = {
   readonly jwtAudience?: string
   /** Keys cursors, position tokens and tokenized values (FOREBAY_SECRET); absent: one made in `dataDir`. */
   readonly secret?: string
+  readonly journal: JournalSettings
   /** Records of a topic that may be in quarantine before its partitions pause (FOREBAY_QUARANTINE_CAP). */
   readonly quarantineCap: number
   /** How long tombstones of deleted rows are kept, ISO 8601 (FOREBAY_TOMBSTONE_TTL). */
@@ -95,6 +97,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   const port = Number(text('PORT') ?? 4000)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     faults.push(`PORT is ${text('PORT')}, which is not a whole number from 0 to 65535; write one like 4000`)
+  const journal = readJournalSettings(text, faults)
   const capText = text('FOREBAY_QUARANTINE_CAP') ?? '1000'
   if (!/^\d{1,9}$/.test(capText))
     faults.push(`FOREBAY_QUARANTINE_CAP is ${capText}, which is not a whole number; write one like 1000`)
@@ -125,6 +128,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     tombstoneTtl,
     production,
     quarantineCap: Number(capText),
+    journal,
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),
     ...(Object.keys(connections).length > 0 ? { connections } : {}),

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { authenticator, configuredAuthenticator } from '../../src/gateway/access/auth.ts'
+import { usualJournal } from '../../src/platform/journal-settings.ts'
 
 const issuer = 'https://id.example'
 const audience = 'forebay'
@@ -92,6 +93,7 @@ const config = (jwksUrl: string | undefined, production: boolean) => ({
   tombstoneTtl: 'P30D',
   dataDir: '/nonexistent',
   quarantineCap: 1000,
+  journal: usualJournal,
   ...(jwksUrl === undefined ? {} : { jwksUrl, jwtIssuer: issuer, jwtAudience: audience }),
 })
 

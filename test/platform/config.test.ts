@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from '../../src/platform/config.ts'
+import { usualJournal } from '../../src/platform/journal-settings.ts'
 
 const faultsOf = (env: Record<string, string>, needs = {}): readonly string[] => {
   try {
@@ -23,6 +24,7 @@ test('an empty environment gives the embedded parts, on loopback', () => {
     production: false,
     dataDir: '.forebay',
     quarantineCap: 1000,
+    journal: usualJournal,
   })
 })
 
@@ -45,6 +47,10 @@ test('every variable is read', () => {
     FOREBAY_SECRET: 's'.repeat(32),
     FOREBAY_DATA: '/data',
     FOREBAY_QUARANTINE_CAP: '7',
+    FOREBAY_CONNECTION_CRM: 'postgres://u:p@crm/d',
+    FOREBAY_JOURNAL_RETENTION: 'P2DT12H',
+    FOREBAY_JOURNAL_ROOM_RECORDS: '9',
+    FOREBAY_JOURNAL_ROOM_BYTES: '10',
     NODE_ENV: 'production',
   })
   expect(config).toEqual({
@@ -63,6 +69,8 @@ test('every variable is read', () => {
     dataDir: '/data',
     quarantineCap: 7,
     tombstoneTtl: 'P30D',
+    connections: { crm: 'postgres://u:p@crm/d' },
+    journal: { retention: 'P2DT12H', room: { records: 9, bytes: 10 } },
     production: true,
   })
 })

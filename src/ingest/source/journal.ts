@@ -243,7 +243,7 @@ const readBatches = async (
     select p.topic, p.partition, r."offset", r.key, r.value, r.headers, r.timestamp
     from unnest(${topics}::text[], ${partitions}::int[], ${positions.map(({ offset }) => String(offset))}::bigint[])
       as p (topic, partition, next)
-    join forebay.journal_ends e on e.topic = p.topic and e.partition = p.partition and e.next_offset > p.next
+    join forebay.journal_ends e on e.topic = p.topic and e.partition = p.partition and e.next_offset > p.next and e.start_offset <= p.next
     cross join lateral (
       select j."offset", j.key, j.value, j.headers, (extract(epoch from j.at) * 1000)::float8 as timestamp,
         sum(octet_length(j.value)) over (order by j."offset" rows between unbounded preceding and 1 preceding) as before

@@ -12,6 +12,7 @@ import { type CompiledView, compileView } from '../../../src/model/sql/compile-v
 import { installModel } from '../../../src/operate/migrate/install.ts'
 import { developmentKeys } from '../../../src/platform/dev-keys.ts'
 import { serve } from '../../../src/platform/http.ts'
+import { usualJournal } from '../../../src/platform/journal-settings.ts'
 import { connect, type Sql } from '../../../src/platform/postgres.ts'
 import { type Database, freshDatabase } from '../../support/postgres.ts'
 
@@ -130,6 +131,7 @@ export const startWorld = async (options: {
       production: false,
       dataDir,
       quarantineCap: 1000,
+      journal: usualJournal,
       secret: 'a secret that every run of the tests shares',
       databaseUrl,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),

@@ -1,0 +1,29 @@
+/** The environment's words about the built-in journal. */
+
+/** `retention`: how long what is applied is kept, ISO 8601. `room`: of one topic, what may wait to be applied before writers are held back. */
+export type JournalSettings = {
+  readonly retention: string
+  readonly room: { readonly records: number; readonly bytes: number }
+}
+export const usualJournal: JournalSettings = { retention: 'P7D', room: { records: 1_000_000, bytes: 1024 ** 3 } }
+
+export const readJournalSettings = (text: (name: string) => string | undefined, faults: string[]): JournalSettings => {
+  const retention = text('FOREBAY_JOURNAL_RETENTION') ?? usualJournal.retention
+  if (!/^P(?=\d|T\d)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/.test(retention))
+    faults.push('FOREBAY_JOURNAL_RETENTION is not an ISO 8601 duration of weeks or less; write one like P7D')
+  const whole = (name: string, fallback: number): number => {
+    const given = text(name)
+    if (given === undefined) return fallback
+    if (!/^[1-9]\d{0,14}$/.test(given))
+      faults.push(`${name} is not a whole number above zero; write one like ${fallback}`)
+    return Number(given)
+  }
+  const { records, bytes } = usualJournal.room
+  return {
+    retention,
+    room: {
+      records: whole('FOREBAY_JOURNAL_ROOM_RECORDS', records),
+      bytes: whole('FOREBAY_JOURNAL_ROOM_BYTES', bytes),
+    },
+  }
+}
