@@ -42,7 +42,7 @@ for (const [how, environment] of [
     await p.apply([order('o', 'c', { tier: 'SILVER' })])
     await p.drain()
     await fresh()
-    await until(async () => (await stateOf('a')) === 'DEGRADED', 'a is degraded')
+    for (const id of ['a', 'b', 'c']) await until(async () => (await stateOf(id)) === 'DEGRADED', `${id} is degraded`)
     const { data, extensions } = await desk.ask(
       reader,
       `{ customerFiles(first: 5) { edges { node { id _freshness { state } } } } orderFiles(first: 5) { edges { node { id _freshness { state } } } } }`,
