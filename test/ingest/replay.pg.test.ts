@@ -207,6 +207,21 @@ describe('refused, with what can be done instead', () => {
     expect(await prepare('earliest')).toEqual([{ ...range, from: 50n }])
     expect(await prepare('customers-0-80')).toEqual([])
   })
+
+  test('C18 what lies below collected tombstones', async () => {
+    await s.install(shop())
+    await s.sql`insert into forebay.positions (topic, partition, next_offset, collected_below) values ('customers', 0, 80, 60)`
+    const at = { topic: 'customers', partition: 0 }
+    const source = {
+      extents: async () => [{ ...at, start: 0n, end: 80n }],
+      offsetsAt: async () => [{ ...at, offset: 59n }],
+    }
+    const prepare = (since: string) =>
+      prepareJob(s.sql, source, { id: 1, entity: 'Customer', topic: 'customers', since })
+    for (const since of ['earliest', 'customers-0-59', '1970-01-01T00:20:00.000Z'])
+      await expect(prepare(since)).rejects.toThrow('Replay --from customers-0-60, or re-snapshot')
+    expect(await prepare('customers-0-60')).toEqual([{ ...at, epoch: 0, from: 60n, until: 80n }])
+  })
 })
 
 test('beside changes at work, and refreshing every row, no view falls behind what it promises', async () => {

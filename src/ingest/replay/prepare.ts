@@ -7,7 +7,8 @@ import type { Job, JobRange } from './job.ts'
 /** It can't be done as asked; the message says what can. */
 export class Refused extends Error {}
 
-type Live = Partition & { readonly epoch: number; readonly next: bigint }
+/** `floor`: below it, tombstones have been collected. */
+type Live = Partition & { readonly epoch: number; readonly next: bigint; readonly floor: bigint }
 type Log = { readonly live: Live; readonly extent: Extent }
 
 /** Up to where live is now: what comes after is live's. Throws Refused, or what the log or Postgres throws. */
@@ -16,20 +17,26 @@ export const prepareJob = async (
   source: Pick<LogSource, 'extents' | 'offsetsAt'>,
   { topic, since }: Job,
 ): Promise<readonly JobRange[]> => {
-  const rows = await sql<{ partition: number; epoch: number; next: string }[]>`
-    select partition, epoch, next_offset as next from forebay.positions where topic = ${topic} order by partition`
+  const rows = await sql<{ partition: number; epoch: number; next: string; floor: string }[]>`
+    select partition, epoch, next_offset as next, coalesce(collected_below, 0) as floor from forebay.positions where topic = ${topic} order by partition`
   if (rows.length === 0) throw new Refused(`nothing has been read of ${topic} yet, so there is nothing to replay`)
   const extents = new Map((await source.extents()).map((extent) => [partitionName(extent), extent]))
-  const logs = rows.map(({ partition, epoch, next }): Log => {
-    const live = { topic, partition, epoch, next: BigInt(next) }
+  const logs = rows.map(({ partition, epoch, next, floor }): Log => {
+    const live = { topic, partition, epoch, next: BigInt(next), floor: BigInt(floor) }
     const extent = extents.get(partitionName(live))
     if (!extent) throw new Error(`the log of ${partitionName(live)} can't be asked`)
     return { live, extent }
   })
   const starts = await startsOf(source, since, topic, logs)
-  return logs.flatMap(({ live: { next, ...partition } }) => {
+  return logs.flatMap(({ live: { next, floor, ...partition } }) => {
     const from = starts.get(partitionName(partition))
-    return from === undefined || from >= next ? [] : [{ ...partition, from, until: next }]
+    if (from === undefined || from >= next) return []
+    // C18: nothing would keep what was deleted before there from coming back.
+    if (from < floor)
+      throw new Refused(
+        `tombstones of what was deleted before ${partitionName(partition)}-${floor} are gone, so replaying from ${from} could bring deleted rows back. Replay --from ${partitionName(partition)}-${floor}, or re-snapshot with --snapshot`,
+      )
+    return [{ ...partition, from, until: next }]
   })
 }
 
