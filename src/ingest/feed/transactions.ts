@@ -24,6 +24,9 @@ export const readTransactions = ({ connection, followed, from, types }: Transact
   let place = from
   let open: Open | undefined
 
+  /** A transaction that was left in its middle comes again after whatever the server says first: what is known of it stays until then. */
+  const behind = (lsn: bigint): Place => (place.at !== undefined && lsn <= place.at ? { ...place, lsn } : { lsn })
+
   /** Columns as they are now in the log: a table may change while it is followed. */
   const remember = async (relation: Relation): Promise<void> => {
     const known = followed.find(({ table }) => table.schema === relation.schema && table.name === relation.table)
@@ -71,7 +74,7 @@ export const readTransactions = ({ connection, followed, from, types }: Transact
     idle: (): boolean => open === undefined,
     /** All that commits before this is read. */
     passed(lsn: bigint): void {
-      if (open === undefined && lsn > place.lsn) place = { lsn }
+      if (open === undefined && lsn > place.lsn) place = behind(lsn)
     },
     async read(bytes: Buffer, lsn: bigint): Promise<readonly FeedRecord[]> {
       const message = readMessage(bytes)
@@ -81,7 +84,7 @@ export const readTransactions = ({ connection, followed, from, types }: Transact
           return []
         case 'commit':
           open = undefined
-          place = { lsn: message.end }
+          place = behind(message.end)
           return []
         case 'relation':
           await remember(message.relation)
