@@ -14,7 +14,7 @@ import { type Pump, startPump, usualLanes } from './pump/pump.ts'
 import { watchQuarantine } from './quarantine-watch.ts'
 import { openSchemas, registeredTopics } from './registry/open.ts'
 import type { SchemaStore } from './registry/schemas.ts'
-import { plans } from './session-settings.ts'
+import { frozen, plans } from './session-settings.ts'
 import { compositeSource } from './source/composite.ts'
 import { journalSource } from './source/journal.ts'
 import { kafkaSource } from './source/kafka.ts'
@@ -64,7 +64,7 @@ export const openIntake = ({
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
   const quarantine = watchQuarantine({ sql, cap: config.quarantineCap })
-  const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: plans })
+  const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: { ...plans, ...frozen } })
   const pump = startPump({
     sql,
     source,

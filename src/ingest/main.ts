@@ -12,7 +12,7 @@ import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
 import { startReplays } from './replay/worker.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
-import { byKey, plans } from './session-settings.ts'
+import { byKey, frozenOwner, plans } from './session-settings.ts'
 import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
 import { startSweeper } from './sweep.ts'
@@ -56,7 +56,11 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     failed,
   })
   const { source, pump } = intake
-  const own = connect(config.databaseUrl, { max: 1, name: 'maintain', settings: { ...plans, ...byKey } })
+  const own = connect(config.databaseUrl, {
+    max: 1,
+    name: 'maintain',
+    settings: { ...plans, ...byKey, ...frozenOwner },
+  })
   const maintainer = startMaintainer({
     sql: own,
     catalog,

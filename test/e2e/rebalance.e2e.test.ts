@@ -1,0 +1,106 @@
+/** A group that never comes to rest, and a member that stands still and comes back: ends equal what was sent, each change applied once. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { kafkaSource } from '../../src/ingest/source/kafka.ts'
+import { until } from '../kafka/client.ts'
+import { type KafkaService, startKafka } from '../support/kafka.ts'
+import { counted, type GroupShop, openGroupShop } from './group-shop.ts'
+
+/** Of churn. FOREBAY_CHURN_SECONDS for more. */
+const seconds = Number(process.env.FOREBAY_CHURN_SECONDS ?? 8)
+
+let kafka: KafkaService
+let shop: GroupShop | undefined
+beforeAll(async () => {
+  kafka = await startKafka()
+})
+afterEach(async () => {
+  await shop?.close()
+  shop = undefined
+})
+afterAll(() => kafka?.stop())
+
+/** Joins the group and leaves it again, reading nothing: two rebalances. */
+const comeAndGo = async (topic: string): Promise<boolean> => {
+  let joined = false
+  const source = kafkaSource({
+    brokers: kafka.brokers,
+    topics: [topic, `${topic}-shelves`],
+    groupId: topic,
+    maxLagMs: 2_000,
+  })
+  await source.start({
+    assigned: async () => {
+      joined = true
+      return []
+    },
+    deliver: async () => {},
+    stuck: async () => {},
+  })
+  await sleep(700)
+  await source.stop()
+  return joined
+}
+
+test('three processes, a rebalance every second: nothing is lost, nothing is applied twice', async () => {
+  shop = await openGroupShop(kafka.brokers)
+  const { topic, partitions } = shop
+  const members = await Promise.all([shop.member(), shop.member(), shop.member()])
+  let churning = true
+  const produced = (async () => {
+    for (let n = 0; churning; n++) {
+      await shop.send(n % partitions, 40)
+      await sleep(20)
+    }
+  })()
+  const deadline = Date.now() + seconds * 1_000
+  let rounds = 0
+  while (Date.now() < deadline) if (await comeAndGo(topic)) rounds += 1
+  churning = false
+  await produced
+  await shop.expectWhole()
+  const { rows, updates } = await shop.written()
+  expect({ rows, updates }).toEqual({ rows: shop.sent(), updates: 0 })
+  const sum = async (name: string) =>
+    (await Promise.all(members.map((member) => counted(member, name)))).reduce((total, count) => total + count, 0)
+  expect(await sum('forebay_changes_applied_total')).toBe(shop.sent() + 50)
+  expect(await sum('forebay_changes_dropped_total')).toBe(0)
+  expect(rounds).toBeGreaterThan(seconds / 3)
+}, 180_000)
+
+test('a process that stands still in a transaction holds nobody up for long, and writes nothing when it comes back', async () => {
+  shop = await openGroupShop(kafka.brokers, 2)
+  const { sql, topic } = shop
+  const zombie = await shop.member('zombie')
+  await shop.send(0, 10)
+  await shop.send(1, 10)
+  await until(async () => (await shop!.written()).rows === 20, 'the first member reads both partitions')
+  // Its next transactions wait for these rows, and then hold them themselves.
+  const holder = await sql.reserve()
+  await holder`begin`
+  await holder`select from forebay.positions where topic = ${topic} for update`
+  await shop.send(0, 30)
+  await shop.send(1, 30)
+  await until(async () => {
+    const [row] = await sql<{ n: number }[]>`
+      select count(*)::int as n from pg_stat_activity
+      where datname = current_database() and usename like 'zombie%' and application_name = 'forebay apply' and wait_event_type = 'Lock'`
+    return row!.n > 0
+  }, 'it waits in its transaction')
+  process.kill(-zombie.child.pid, 'SIGSTOP')
+  await holder`commit`
+  holder.release()
+  const other = await shop.member('other')
+  await shop.expectWhole()
+  expect(await shop.written()).toEqual({ rows: 80, updates: 0, by: { zombie: 20, other: 60 } })
+  process.kill(-zombie.child.pid, 'SIGCONT')
+  await until(async () => (await zombie.readyz()).status === 200, 'it is back', 40_000)
+  await sleep(2_000)
+  expect(await shop.written()).toEqual({ rows: 80, updates: 0, by: { zombie: 20, other: 60 } })
+  // Both go on, as members of one group.
+  await shop.send(0, 50)
+  await shop.send(1, 50)
+  await shop.expectWhole()
+  expect(await shop.written()).toMatchObject({ rows: 180, updates: 0 })
+  expect(other.child.alive() && zombie.child.alive()).toBe(true)
+}, 180_000)
