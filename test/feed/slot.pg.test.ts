@@ -154,6 +154,6 @@ test('a slot that is dropped under it: STUCK with what to do, never silent', { t
   const state = async () =>
     (await own.sql<{ state: string; reason: string }[]>`select distinct state, reason from forebay.positions`)[0]
   await until(async () => (await state())?.state === 'STUCK', 'stuck')
-  expect((await state())?.reason).toMatch(/slot forebay_\w+ is gone.*forebay feed snapshot s/)
+  expect((await state())?.reason).toMatch(/slot forebay_\w+ is gone.*need a new snapshot/)
   expect((await ingest.ready()).ready).toBe(false)
 })

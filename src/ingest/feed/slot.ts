@@ -76,7 +76,8 @@ export const ensurePublication = async (
   return missing
 }
 
-const newSnapshot = (connection: string): string => `take a new snapshot with: forebay feed snapshot ${connection}`
+const newSnapshot = (connection: string): string =>
+  `the tables of ${connection} need a new snapshot, for which there is no command yet`
 
 type Slot = { readonly confirmed: bigint; readonly lost: boolean }
 const findSlot = async (source: Sql, name: string): Promise<Slot | undefined> => {
