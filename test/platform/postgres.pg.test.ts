@@ -9,6 +9,7 @@ import {
   type Sql,
   untilReachable,
 } from '../../src/platform/postgres.ts'
+import { untilBlocked } from '../law/stage.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 
 let database: Database
@@ -171,3 +172,25 @@ test('C4 a Postgres before 18 has no old images, so it is refused', async () => 
     'Postgres at old:5432/d is version 17.4; Forebay needs 18 or later. Upgrade it or set another DATABASE_URL.',
   )
 })
+
+test('transactions that the server ends while this process stands still leave the pool able to go on', async () => {
+  const { sql, url } = await fresh()
+  const pool = connect(url, { max: 2, name: 'test', settings: { idle_in_transaction_session_timeout: '200ms' } })
+  // Holds both transactions up in a statement, and lets go by itself while this process is frozen.
+  const held = sql.unsafe('select pg_advisory_xact_lock(74999, 1); select pg_sleep(1)').simple()
+  held.catch(() => {})
+  await new Promise((done) => setTimeout(done, 100))
+  const work = () =>
+    pool.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock_shared(74999, 1)`
+      await tx`select 1`
+      return 'done'
+    })
+  const first = [work(), work()].map((one) => one.catch((error: unknown) => codeOf(error)))
+  await untilBlocked(sql, 2)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_000)
+  expect(await Promise.all(first)).toEqual(['CONNECTION_CLOSED', 'CONNECTION_CLOSED'])
+  await held
+  expect(await Promise.all([work(), work()])).toEqual(['done', 'done'])
+  await pool.end({ timeout: 1 })
+}, 20_000)
