@@ -158,6 +158,27 @@ test('C21 a position outside the log is stuck with a reason and its frontier sta
   expect((await rows(topic)).map((row) => row.frontier)).toEqual([shrunk!.frontier, gone!.frontier])
 })
 
+test('C21 a position that came and moved on while the log was being asked stops nothing', async () => {
+  const topic = await newTopic()
+  const real = journalSource({ sql: database.sql, topics: [topic] })
+  let asked = 0
+  const slow: Pick<LogSource, 'kind' | 'extents'> = {
+    kind: 'journal',
+    async extents() {
+      const answer = await real.extents()
+      if (asked++ === 0) {
+        await claimPositions(database.sql, answer)
+        await write(topic, 4)
+        await apply(topic, 4)
+      }
+      return answer
+    },
+  }
+  observe(topic, { source: slow })
+  await until(async () => (await frontier(topic)) !== null, 'observed')
+  expect((await rows(topic))[0]).toMatchObject({ state: 'RUNNING', reason: null })
+})
+
 test('C21 an end that is older than what was read, as a deposed leader answers, stops nothing and stamps nothing', async () => {
   const topic = await newTopic()
   const extent = (end: bigint): Extent => ({ topic, partition: 0, start: 0n, end })

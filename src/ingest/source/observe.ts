@@ -105,17 +105,18 @@ export const startObserver = ({
     const at = clock.lower()
     const extents = await ask()
     // A partition that was never seen gets its position, with no frontier, before any other is stamped.
+    // It is read after the end was asked for, and an applier may have moved it past that end: the next round judges it.
     const fresh = extents.filter((extent) => !positions.has(partitionName(extent)))
-    for (const position of await claimPositions(sql, fresh, extents))
-      positions.set(partitionName(position), { ...position, state: 'RUNNING' })
+    const claimed = new Set((await claimPositions(sql, fresh, extents)).map(partitionName))
     // C16: lets go on what has waited for long enough.
     const waiting = extents.filter((extent) => positions.get(partitionName(extent))?.until !== undefined)
     await claimPositions(sql, waiting, extents)
     for (const extent of extents) {
-      const position = positions.get(partitionName(extent))
-      if (position === undefined || position.state === 'STUCK' || (await outside(extent, position)))
-        pending.delete(partitionName(extent))
-      else expect(extent, at, moments.get(extent.topic))
+      const name = partitionName(extent)
+      const position = positions.get(name)
+      const isRead = position ? position.state !== 'STUCK' && !(await outside(extent, position)) : claimed.has(name)
+      if (isRead) expect(extent, at, moments.get(extent.topic))
+      else pending.delete(name)
     }
     const missing = missingFrom(positions.values(), extents)
     if (missing.length > 0) await writeUnasked(sql, missing.map(reasonOf))
