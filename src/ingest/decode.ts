@@ -6,6 +6,7 @@ import type { Entity, Format, Model } from '../model/model.ts'
 import { compileView } from '../model/sql/compile-view.ts'
 import type { Decoded, LogRecord } from './change.ts'
 import { avroNames } from './decode/avro-names.ts'
+import { readCloudEvent } from './decode/cloud-event.ts'
 import { debeziumReader, type ReadRecord } from './decode/debezium.ts'
 import { type Document, exactly, parseDocument } from './decode/document.ts'
 import { eventReader } from './decode/event.ts'
@@ -57,27 +58,43 @@ export const createDecoder = (model: Model, schemas: Schemas = noSchemas): Decod
 const documentsOf = (format: Format, schemas: Schemas): Pick<Topic, 'value' | 'key'> => {
   const values = new Map()
   const keys = new Map()
-  if (!isRegistered(format)) {
-    return {
-      value: ({ value }) => (value === null ? undefined : parseDocument(value, values)),
-      key: (_, key) => parseKey(key, keys),
-    }
+  const json = (value: Buffer): Document => parseDocument(value, values)
+  const registered = (record: LogRecord): Document | undefined => readRegistered(record, 'value', schemas)
+  const plainKey: ReadKey = (_, key) => parseKey(key, keys)
+  // Producers often leave keys in a plainer format than values.
+  const registeredKey: ReadKey = (record, key) => {
+    const document = readRegistered(record, 'key', schemas)
+    return document === undefined ? parseKey(key, keys) : exactly(document)
   }
-  return {
-    value(record) {
-      if (record.value === null) return undefined
-      const document = readRegistered(record, 'value', schemas)
-      if (document === undefined) {
-        throw new DecodeFault('carries no schema id: its first byte is neither 0 nor 1, as a registry’s formats begin')
+  const key = isRegistered(format) ? registeredKey : plainKey
+  switch (format) {
+    case 'DEBEZIUM':
+    case 'JSON':
+      return { value: ({ value }) => (value === null ? undefined : json(value)), key }
+    case 'CLOUDEVENTS':
+    case 'CLOUDEVENTS_AVRO':
+      return {
+        value: (record) =>
+          readCloudEvent(record, {
+            json: () => json(record.value!),
+            registered: () => (isRegistered(format) ? registered(record) : undefined),
+          }),
+        key,
       }
-      return document
-    },
-    // Producers often leave keys in a plainer format than values.
-    key(record, key) {
-      const document = readRegistered(record, 'key', schemas)
-      if (document === undefined) return parseKey(key, keys)
-      return exactly(document)
-    },
+    case 'DEBEZIUM_AVRO':
+    case 'AVRO':
+    case 'JSON_SCHEMA':
+      return {
+        value(record) {
+          if (record.value === null) return undefined
+          const document = registered(record)
+          if (document) return document
+          throw new DecodeFault(
+            'carries no schema id: its first byte is neither 0 nor 1, as a registry’s formats begin',
+          )
+        },
+        key,
+      }
   }
 }
 
@@ -87,6 +104,7 @@ export const isRegistered = (format: Format): boolean => {
     case 'DEBEZIUM_AVRO':
     case 'AVRO':
     case 'JSON_SCHEMA':
+    case 'CLOUDEVENTS_AVRO':
       return true
     case 'DEBEZIUM':
     case 'JSON':
@@ -159,8 +177,8 @@ const reasonOf = (error: unknown): string => {
 }
 
 /** With the names that its format can hold. */
-const asWritten = (entity: Entity): Entity =>
-  entity.source.format === 'DEBEZIUM_AVRO' || entity.source.format === 'AVRO' ? avroNames(entity) : entity
+export const asWritten = (entity: Entity): Entity =>
+  entity.source.format.endsWith('AVRO') ? avroNames(entity) : entity
 
 const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[], needed: Needed): ReadRecord => {
   const shape = compileShape(entity, model.enums, siblings)
@@ -172,6 +190,7 @@ const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[], nee
     case 'JSON':
     case 'JSON_SCHEMA':
     case 'CLOUDEVENTS':
+    case 'CLOUDEVENTS_AVRO':
       return eventReader(entity, model.enums, shape, needed)
   }
 }

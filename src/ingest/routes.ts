@@ -7,6 +7,7 @@ import { log } from '../platform/log.ts'
 import { isRetriable, type Sql } from '../platform/postgres.ts'
 import { appendOnce, type Once } from './append-once.ts'
 import type { Decoded, LogRecord } from './change.ts'
+import { isJson, mediaType } from './decode/cloud-event.ts'
 import { exactly, parseDocument } from './decode/document.ts'
 import { DecodeFault } from './decode/fault.ts'
 import { createDecoder, type Decoder } from './decode.ts'
@@ -150,10 +151,10 @@ const codeOf = (error: unknown): unknown =>
   (error as { readonly extensions?: { readonly code?: unknown } } | undefined)?.extensions?.code
 
 const recordsOf = (body: Buffer, contentType: string | undefined): readonly (Buffer | null)[] => {
-  const type = (contentType ?? 'application/json').split(';')[0]!.trim().toLowerCase()
-  const batch = type === 'application/cloudevents-batch+json'
-  if (!batch && type !== 'application/cloudevents+json' && type !== 'application/json') {
-    const detail = 'Send application/json, application/cloudevents+json or application/cloudevents-batch+json.'
+  const batch = mediaType(contentType) === 'application/cloudevents-batch+json'
+  if (!isJson(contentType)) {
+    const detail =
+      'Send application/json, or a type that ends in +json: of CloudEvents application/cloudevents+json, of several application/cloudevents-batch+json.'
     throw new HttpError(415, { title: 'Unsupported media type', detail })
   }
   const payload = parseBody(body)

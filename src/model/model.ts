@@ -110,7 +110,7 @@ export type Tenant =
   | { readonly kind: 'COLUMN'; readonly column: string; readonly claim: string }
   | { readonly kind: 'JOIN'; readonly join: string; readonly claim: string }
 
-export type Format = 'DEBEZIUM' | 'DEBEZIUM_AVRO' | 'AVRO' | 'JSON' | 'JSON_SCHEMA' | 'CLOUDEVENTS'
+export type Format = 'DEBEZIUM' | 'DEBEZIUM_AVRO' | 'AVRO' | 'JSON' | 'JSON_SCHEMA' | 'CLOUDEVENTS' | 'CLOUDEVENTS_AVRO'
 export type TimeUnit = 'SECONDS' | 'MILLIS' | 'MICROS' | 'NANOS'
 /** A resolved source: the entity's own words, then its domain's, then the defaults. */
 export type Source = {

@@ -1,5 +1,5 @@
 /** `forebay check --against`: what a registry's latest schemas say of each entity, judged as records would be, before anything is deployed. */
-import { avroNames } from '../ingest/decode/avro-names.ts'
+import { eventSchema } from '../ingest/decode/cloud-event.ts'
 import { rowInEnvelope } from '../ingest/decode/debezium.ts'
 import type { ConnectSchema } from '../ingest/decode/document.ts'
 import { rowInEvent } from '../ingest/decode/event.ts'
@@ -7,7 +7,7 @@ import { type Fit, find, judge } from '../ingest/decode/fit.ts'
 import type { Needed } from '../ingest/decode/misfit.ts'
 import { schemaOf } from '../ingest/decode/registered.ts'
 import { schemaAt } from '../ingest/decode/row.ts'
-import { isRegistered, neededBy } from '../ingest/decode.ts'
+import { asWritten, isRegistered, neededBy } from '../ingest/decode.ts'
 import type { Latest, RegistryClient } from '../ingest/registry/client.ts'
 import { compileSchema, subjectsOf } from '../ingest/registry/schemas.ts'
 import type { Column, Entity, Model, Place } from '../model/model.ts'
@@ -82,7 +82,8 @@ const valueSchema = async (entity: Entity, client: RegistryClient): Promise<Subj
 // ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 const judgeValue = (declared: Entity, model: Model, by: Subject, needed: Needed): readonly Finding[] => {
   const known = compileSchema(by.found, String(by.found.id))
-  const schema = schemaOf(known)
+  const found = schemaOf(known)
+  const schema = found && declared.source.format === 'CLOUDEVENTS_AVRO' ? eventSchema(found) : found
   if (schema === undefined)
     return [
       at(
@@ -94,7 +95,7 @@ const judgeValue = (declared: Entity, model: Model, by: Subject, needed: Needed)
       ),
     ]
   const { format, each, events } = declared.source
-  const entity = format === 'JSON_SCHEMA' ? declared : avroNames(declared)
+  const entity = asWritten(declared)
   if (format === 'DEBEZIUM_AVRO' && schemaAt(schema, rowInEnvelope.at) === undefined)
     return [
       at(
@@ -109,8 +110,8 @@ const judgeValue = (declared: Entity, model: Model, by: Subject, needed: Needed)
     format === 'DEBEZIUM_AVRO'
       ? [rowInEnvelope]
       : events
-        ? events.filter(({ op }) => op !== 'DELETE').map(rowInEvent)
-        : [rowInEvent()]
+        ? events.filter(({ op }) => op !== 'DELETE').map((event) => rowInEvent(format, event))
+        : [rowInEvent(format)]
   const fits = rows.flatMap(({ at, placeOf }) => {
     const row = schemaAt(schema, at)
     if (each === undefined) return judge(entity, model.enums, placeOf, [row, schema])
@@ -180,7 +181,7 @@ const remedies: Readonly<Record<Fit['kind'], string>> = {
 const judgeKey = (declared: Entity, model: Model, by: Subject): readonly Finding[] => {
   const schema = schemaOf(compileSchema(by.found, String(by.found.id)))
   if (schema === undefined) return []
-  const entity = declared.source.format === 'JSON_SCHEMA' ? declared : avroNames(declared)
+  const entity = asWritten(declared)
   const columns = entity.columns.filter(({ name }) => entity.key.includes(name))
   const level = declared.source.format === 'DEBEZIUM_AVRO' && declared.source.each === undefined ? 'error' : 'warning'
   const remedy = `Let the entity's key be the record's.`

@@ -1,4 +1,4 @@
-/** Plain JSON rows, domain events, CloudEvents, and arrays whose elements are rows. */
+/** Plain JSON rows, domain events, and arrays whose elements are rows. */
 import { describe, expect, test } from 'vitest'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import type { Entity, SourceEvent } from '../../src/model/model.ts'
@@ -79,111 +79,6 @@ describe('format JSON: a record is a row', () => {
       const expected = key === '"quoted"' ? 'quoted' : key
       expect(changeOf(decode(probe, null, { key })).row.id).toBe(expected)
     }
-  })
-})
-
-describe('CloudEvents', () => {
-  const columns = [
-    column('id', 'ID!'),
-    column('orderId', 'ID!', { path: ['orderId'] }),
-    column('kind', 'String!'),
-    column('detail', 'String'),
-    column('at', 'DateTime!'),
-  ]
-  const orderEvent = entity('OrderEvent', ['id'], columns, {
-    format: 'CLOUDEVENTS',
-    typeAt: ['type'],
-    time: ['time'],
-    events: [
-      event('order.note.added', 'UPSERT', { at: ['data'], set: new Map([['kind', 'NOTE']]) }),
-      event('order.moved', 'UPSERT', {
-        at: ['data'],
-        map: new Map([
-          ['orderId', ['order', 'id']],
-          ['at', ['time']],
-        ]),
-        set: new Map([['kind', 'STATUS']]),
-      }),
-      event('order.patched', 'PATCH', { at: ['data'] }),
-      event('order.withdrawn', 'DELETE', { at: ['data'], map: new Map([['id', ['event', 'id']]]) }),
-    ],
-  })
-  const envelope = (type: string, data: unknown, more: object = {}) => ({
-    specversion: '1.0',
-    id: 'event-1',
-    source: '/shop',
-    type,
-    time: '2026-11-21T09:30:00.5Z',
-    data,
-    ...more,
-  })
-  const note = { id: 'n1', orderId: 'o1', detail: 'call back', at: '2026-11-21T09:29:00Z' }
-
-  test('structured: fields come from the data, set values from the declaration, the time from the envelope', () => {
-    const change = changeOf(decode(orderEvent, envelope('order.note.added', note)))
-    expect(change).toMatchObject({
-      op: 'upsert',
-      row: { ...note, kind: 'NOTE' },
-      eventTime: '2026-11-21T09:30:00.5Z',
-    })
-  })
-
-  test('binary: attributes are headers and the value is the data', () => {
-    const { data, ...attributes } = envelope('order.note.added', note)
-    const headers = Object.fromEntries(
-      Object.entries(attributes).map(([name, value]) => [`ce_${name}`, Buffer.from(String(value))]),
-    )
-    expect(changeOf(decode(orderEvent, data, { headers }))).toEqual(
-      changeOf(decode(orderEvent, envelope('order.note.added', note))),
-    )
-  })
-
-  test('a mapped path starts at the data, else at the envelope', () => {
-    const change = changeOf(decode(orderEvent, envelope('order.moved', { id: 'm1', order: { id: 'o9' } })))
-    expect(change.row).toMatchObject({
-      id: 'm1',
-      orderId: 'o9',
-      kind: 'STATUS',
-      at: '2026-11-21T09:30:00.5Z',
-      detail: null,
-    })
-  })
-
-  test('PATCH leaves absent fields alone, and a null is a null', () => {
-    const change = changeOf(decode(orderEvent, envelope('order.patched', { id: 'n1', detail: null })))
-    expect(change).toMatchObject({ op: 'upsert', row: { id: 'n1', detail: null }, absent: ['orderId', 'kind', 'at'] })
-  })
-
-  test('DELETE takes the key from the data, by the mapping, and not from what the record is partitioned by', () => {
-    const withdrawn = envelope('order.withdrawn', { event: { id: 'n1' } })
-    expect(changeOf(decode(orderEvent, withdrawn, { key: 'o1' }))).toMatchObject({ op: 'delete', row: { id: 'n1' } })
-    const bare = envelope('order.withdrawn', null)
-    expect(changeOf(decode(orderEvent, bare, { key: 'n2' }))).toMatchObject({ op: 'delete', row: { id: 'n2' } })
-  })
-
-  test('other types and tombstones are skipped, what is no CloudEvent is bad', () => {
-    expect(decode(orderEvent, envelope('order.exploded', {}))).toEqual([
-      { kind: 'skipped', reason: 'other event type' },
-    ])
-    expect(decode(orderEvent, null, { key: 'n1' })).toEqual([{ kind: 'skipped', reason: 'tombstone' }])
-    expect(decode(orderEvent, { id: 'n1' })).toMatchObject([
-      { kind: 'bad', reason: expect.stringMatching(/is not a CloudEvent/) },
-    ])
-    expect(decode(orderEvent, envelope('order.moved', 'text'))).toMatchObject([
-      { kind: 'bad', reason: 'has no object at data' },
-    ])
-  })
-
-  test('without declared events the data is a row, also in base64', () => {
-    const signal = entity('Signal', ['id'], [column('id', 'ID!'), column('score', 'Decimal!', { scale: 4 })], {
-      format: 'CLOUDEVENTS',
-    })
-    const text = '{"id":"s1","score":0.8700}'
-    const structured = `{"specversion":"1.0","type":"t","data":${text}}`
-    expect(changeOf(decode(signal, structured)).row).toEqual({ id: 's1', score: '0.8700' })
-    const { data: _data, ...bytes } = envelope('t', null, { data_base64: Buffer.from(text).toString('base64') })
-    expect(changeOf(decode(signal, bytes)).row).toEqual({ id: 's1', score: '0.8700' })
-    expect(changeOf(decode(signal, null, { key: 's1' }))).toMatchObject({ op: 'delete', row: { id: 's1' } })
   })
 })
 

@@ -102,6 +102,11 @@ describe('what is taken', () => {
       value: '{"id":"s1","n":1}',
       headers: { ce_specversion: '1.0', ce_id: 'e', ce_type: 'té', ce_source: '/s' },
     })
+    const vendor = await post('/signals', JSON.stringify(event.data), {
+      ...attributes,
+      'content-type': 'application/vnd.shop.signal+json; charset=utf-8',
+    })
+    expect((await stored(vendor.positions![0]!)).value).toBe('{"id":"s1","n":1}')
     const batch = await post('/signals', JSON.stringify([event, event]), {
       'content-type': 'application/cloudevents-batch+json',
     })

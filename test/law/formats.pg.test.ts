@@ -11,7 +11,7 @@ const COLUMNS = `kind: Kind!, qty: Int!, at: DateTime!, label: String, big: Long
   gone: Boolean!, tags: [String!]!, doc: JSON`
 const FIELDS =
   'kind: Kind!, qty: Int!, at: DateTime!, label: String, big: Long, amount: Decimal!, rate: Decimal, day: Date, tags: [String!]!, doc: JSON'
-const names = ['Ant', 'Bee', 'Cat', 'Dog', 'Elk', 'Fox']
+const names = ['Ant', 'Bee', 'Cat', 'Dog', 'Elk', 'Fox', 'Gnu']
 
 /** One entity a format, each pointing at the one before it, and views of all. */
 const folder = `enum Kind { A B C OTHER @value(other: true) }

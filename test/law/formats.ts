@@ -23,6 +23,7 @@ const WORDS: Readonly<Record<Format, string>> = {
   JSON: `typeAt: "op", ${EVENTS.replaceAll('AT', 'row')}`,
   JSON_SCHEMA: `typeAt: "op", ${EVENTS.replaceAll('AT', 'row')}`,
   CLOUDEVENTS: `typeAt: "type", ${EVENTS.replaceAll('AT', 'data')}`,
+  CLOUDEVENTS_AVRO: `typeAt: "type", ${EVENTS.replaceAll('AT', 'data')}`,
 }
 export const FORMATS = Object.keys(WORDS) as readonly Format[]
 export const sourceWords = (format: Format): string => `format: ${format}${WORDS[format] && `, ${WORDS[format]}`}`
@@ -69,7 +70,13 @@ export const formatsOf = (model: Model) => {
       case 'JSON_SCHEMA':
         return [{ ...plain!, value: framed(id, text({ ...headOf(write), row: jsonRow(write) })) }]
       case 'CLOUDEVENTS':
-        return [cloudEvent(plain!, write)]
+        return [
+          write.lsn % 2n === 0n ? structured(plain!, write) : { ...binary(plain!, write), value: text(jsonRow(write)) },
+        ]
+      case 'CLOUDEVENTS_AVRO': {
+        const data = encodeAvro(valueSchema(write.entity), avroCells(write.entity, write.row ?? write.key))
+        return [{ ...binary(plain!, write, 'application/avro'), value: framed(id, data) }]
+      }
     }
   }
   return { schemas, encode }
@@ -84,14 +91,17 @@ const jsonRow = ({ entity, row, key }: SourceWrite) =>
       .map((c) => [c.path.at(-1)!, (row ?? key)[c.name] ?? null]),
   )
 
-const cloudEvent = (plain: Sent, write: SourceWrite): Sent => {
+const attributesOf = (write: SourceWrite) => {
   const { op, rev } = headOf(write)
-  const attributes = { specversion: '1.0', id: `${rev}`, source: '/law', type: op, rev: `${rev}` }
-  if (write.lsn % 2n === 0n) return { ...plain, value: text({ ...attributes, data: jsonRow(write) }) }
-  const headers = Object.fromEntries(
-    Object.entries(attributes).map(([name, value]) => [`ce_${name}`, Buffer.from(value)]),
-  )
-  return { ...plain, headers, value: text(jsonRow(write)) }
+  return { specversion: '1.0', id: `${rev}`, source: '/law', type: op, rev: `${rev}` }
+}
+const structured = (plain: Sent, write: SourceWrite): Sent => ({
+  ...plain,
+  value: text({ ...attributesOf(write), data: jsonRow(write) }),
+})
+const binary = (plain: Sent, write: SourceWrite, type = 'application/json'): Sent => {
+  const attributes = Object.entries(attributesOf(write)).map(([name, value]) => [`ce_${name}`, Buffer.from(value)])
+  return { ...plain, headers: { ...Object.fromEntries(attributes), 'content-type': Buffer.from(type) } }
 }
 
 /** JSON with bare integers of any size, and the text of JSON values as it stands. */
@@ -184,6 +194,8 @@ const valueSchema = (entity: Entity): object => {
       }
     case 'JSON_SCHEMA':
       return { json: jsonSchema(entity) }
+    case 'CLOUDEVENTS_AVRO':
+      return row
     default:
       return {
         type: 'record',

@@ -60,6 +60,16 @@ describe('what fits', () => {
 })
 
 describe('what does not', () => {
+  test('of a CloudEvent the schema is that of its data', async () => {
+    registry.register('notes-value', { type: 'record', name: 'Note', fields: [{ name: 'id', type: 'string' }] })
+    const event = (
+      fields: string,
+    ) => `type T @entity(domain: "shop", key: "id", source: { topic: "notes", format: CLOUDEVENTS_AVRO
+      typeAt: "type", events: [{ type: "added", op: UPSERT, map: { at: "time" } }] }) { id: ID! at: DateTime ${fields} }`
+    expect(await judged(folder(event('')))).toEqual([])
+    expect(short(await judged(folder(event('text: String!'))))).toEqual(['error T.text has no field text to come from'])
+  })
+
   const cases: readonly [string, string, string, readonly (string | RegExp)[]][] = [
     [
       'a field that a view reads and the schema lacks',

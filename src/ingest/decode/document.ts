@@ -42,6 +42,18 @@ export type Document = {
   readonly text: string
   /** The payload alone is `text`, or a member of it. */
   readonly wrapped: boolean
+  /** Of a CloudEvent whose attributes are headers; the payload is its data. */
+  readonly attributes?: JsonObject
+}
+
+/** Of a record without a value. */
+export const noDocument: Document = {
+  payload: null,
+  schema: undefined,
+  exact: true,
+  escapes: false,
+  text: '',
+  wrapped: false,
 }
 
 /** Schemas by the text they stood in: records of a topic repeat theirs, and it is often ten times the payload. */

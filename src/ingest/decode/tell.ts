@@ -5,8 +5,9 @@
 import { arrayKey, keyColumns } from '../../model/array-key.ts'
 import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { LogRecord, Told } from '../change.ts'
-import { type Document, exactly, isNumber, isObject, type JsonObject, numberText } from './document.ts'
-import { cloudEnvelope, placeIn } from './event.ts'
+import { wholeEvent, withData } from './cloud-event.ts'
+import { type Document, exactly, isNumber, isObject, numberText } from './document.ts'
+import { isCloudEvents, placeIn } from './event.ts'
 import { compileKey, type ReadKey } from './key.ts'
 import { nativeOrder } from './native-order.ts'
 import { nativeVersion } from './order.ts'
@@ -32,7 +33,7 @@ export const compileTell = (
 ): Tell => {
   const { format, each, events } = entity.source
   const columns = each ? arrayKey(entity, siblings).parents : keyColumns(entity)
-  const cloud = format === 'CLOUDEVENTS'
+  const cloud = isCloudEvents(format)
   const debezium = format === 'DEBEZIUM' || format === 'DEBEZIUM_AVRO'
   const find = (debezium ? findInEnvelope : findInEvent)(entity, enums)
   const keyOf = compileKey(columns)
@@ -108,16 +109,26 @@ const findInEvent = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Find
     compileCells(entity.columns, entity, enums, placeIn(event))
   const rowCells = cellsOf()
   const byType = new Map(events?.map((event) => [event.type, { event, cells: cellsOf(event) }]))
-  const cloud = format === 'CLOUDEVENTS'
-  return (record, document) => {
-    const envelope = cloud ? cloudEnvelope(record, document.payload) : document.payload
-    if (!isObject(envelope)) return undefined
+  const cloud = isCloudEvents(format)
+  return (_, given) => {
+    const document = cloud ? eventIn(given) : given
+    const envelope = document?.payload
+    if (!document || !isObject(envelope)) return undefined
     const data = cloud ? (envelope.data ?? envelope) : envelope
     if (!events) return { roots: [data, envelope], cells: rowCells, gone: false, major: null }
-    const type = walk(envelope as JsonObject, typeAt ?? ['type'])
+    const type = walk(envelope, typeAt ?? ['type'])
     const known = byType.get(isNumber(type) ? numberText(type, document) : String(type))
     if (!known) return undefined
     const row = known.event.at ? walk(envelope, known.event.at) : data
     return { roots: [row, envelope], cells: known.cells, gone: known.event.op === 'DELETE', major: null }
+  }
+}
+
+/** Undefined where its data can't be read: its attributes alone tell of the event, not of the row. */
+const eventIn = (document: Document): Document | undefined => {
+  try {
+    return withData(wholeEvent(document))
+  } catch {
+    return undefined
   }
 }
