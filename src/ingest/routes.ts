@@ -198,7 +198,9 @@ const withKey = (
   readers: readonly Entity[],
   decoder: Decoder,
 ): JournalRecord => {
-  const trial: LogRecord = { topic, partition: 0, offset: 0n, timestamp: Date.now(), key, value, headers }
+  // Empty, not null: that a record comes without its key here says nothing of its table.
+  const known = key ?? Buffer.alloc(0)
+  const trial: LogRecord = { topic, partition: 0, offset: 0n, timestamp: Date.now(), key: known, value, headers }
   const decoded = decoder.decode(trial, 0)
   const bad = decoded.find((result) => 'told' in result)
   if (bad) {

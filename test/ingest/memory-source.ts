@@ -42,7 +42,11 @@ export const memorySource = (partitions: readonly Partition[], batch = 1_000): M
       for (const record of records) logs.get(partitionName(record))!.push(record)
     },
     async start(sink) {
-      const extents = partitions.map((at) => ({ ...at, start: 0n, end: BigInt(logs.get(partitionName(at))!.length) }))
+      const extents = partitions.map((at) => ({
+        ...at,
+        start: 0n,
+        end: (logs.get(partitionName(at))!.at(-1)?.offset ?? -1n) + 1n,
+      }))
       for (const { topic, partition, offset } of await sink.assigned(extents))
         next.set(partitionName({ topic, partition }), { topic, partition, offset })
       running = Promise.all(partitions.map((at) => read(sink, at)))

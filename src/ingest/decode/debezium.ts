@@ -7,7 +7,7 @@ import { type Document, isObject, type JsonObject } from './document.ts'
 import { DecodeFault } from './fault.ts'
 import { headerBytes } from './header.ts'
 import type { ReadKey } from './key.ts'
-import { fittedCells, type Needed } from './misfit.ts'
+import { fittedCells, type Needed, SchemaMisfit } from './misfit.ts'
 import { nativeOrder } from './native-order.ts'
 import { envelopeTime } from './order.ts'
 import { provenanceOf } from './provenance.ts'
@@ -38,6 +38,7 @@ export const debeziumReader = (
     if (!isObject(payload)) throw new DecodeFault('is not a Debezium change event')
     const { op, before, after, source } = payload
     if (typeof op !== 'string') return withoutOp(payload)
+    if (op !== 't' && op !== 'm') requireKey(entity, record, source)
     switch (op) {
       case 'c':
       case 'u':
@@ -56,6 +57,17 @@ export const debeziumReader = (
         throw new DecodeFault('has an op that is none of c, u, d, r, t, m')
     }
   }
+}
+
+/**
+ * A connector sends null keys for a table that has none: nothing tells its rows apart, a change of what would be their key comes without
+ * a delete, and what is sent again would count twice. Records that no connector wrote may leave the key to the row.
+ */
+const requireKey = ({ name }: Entity, { topic, key }: LogRecord, source: unknown): void => {
+  if (key !== null || !isObject(source) || typeof source.connector !== 'string') return
+  throw new SchemaMisfit(
+    `${name}: records of ${topic} have no key, as those of a table without one, whose rows can't be told apart: give the table a primary key, or name unique columns in the connector's message.key.columns, then have the topic made anew by a new snapshot and start again`,
+  )
 }
 
 const withoutOp = (payload: JsonObject): Decoded => {
