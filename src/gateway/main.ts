@@ -18,6 +18,7 @@ import { refusal } from './errors.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
 import { aged, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
 import { countCrossings, readStatus } from './freshness/status.ts'
+import { watchViews } from './freshness/view-metrics.ts'
 import { startWatch } from './freshness/watch.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
@@ -77,6 +78,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const clock = databaseClock(sql)
   await clock.refresh()
   const watch = await startWatch(sql, bases.values())
+  const metrics = watchViews(watch, bases.values(), clock)
   const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
   const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
 
@@ -192,6 +194,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       return waiting.length === 0 ? { ready: true } : { ready: false, reason: `not caught up yet: ${names}` }
     },
     stop: async () => {
+      metrics.stop()
       await watch.stop()
       await server.stop()
       redis?.end()

@@ -15,6 +15,7 @@ import { type Authenticate, ingestRoutes } from './routes.ts'
 import { byKey, frozenOwner, plans } from './session-settings.ts'
 import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
+import { watchPartitions } from './source/partition-metrics.ts'
 import { startSweeper } from './sweep.ts'
 
 export type IngestOptions = {
@@ -69,6 +70,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
   const observer = startObserver({ sql, clock, source, topics: intake.topics, maxLagMs })
+  const metrics = watchPartitions({ sql, clock, assigned: pump.assigned })
   const spare = connect(config.databaseUrl, { max: 1, name: 'sweep', settings: plans })
   const sweeper = startSweeper({
     sql: spare,
@@ -119,6 +121,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       await sweeper.stop()
       await maintainer.stop()
       await observer.stop()
+      await metrics.stop()
       redis?.end()
       await Promise.all([own, spare, again].map((one) => one.end({ timeout: 1 })))
     },

@@ -8,6 +8,7 @@ import type { Sql } from '../../src/platform/postgres.ts'
 import { type Client, kafkaClient } from '../kafka/client.ts'
 import { expectViewsEqualQuery } from '../law/tables.ts'
 import { makePlace, type Running, startForebay } from '../support/forebay.ts'
+import { series } from '../support/metrics.ts'
 import { freshDatabase } from '../support/postgres.ts'
 
 const declaration = (topic: string): string => `
@@ -140,10 +141,5 @@ export const openGroupShop = async (brokers: readonly string[], partitions = 6, 
 }
 
 /** A member's counter of /metrics, all labels together. */
-export const counted = async (member: Running, name: string): Promise<number> => {
-  const text = await (await fetch(`${member.url}/metrics`)).text()
-  const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].map(([, value]) =>
-    Number(value),
-  )
-  return values.reduce((total, value) => total + value, 0)
-}
+export const counted = async (member: Running, name: string): Promise<number> =>
+  [...(await series(member.url, name)).values()].reduce((total, value) => total + value, 0)

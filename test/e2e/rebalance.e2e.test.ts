@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { kafkaSource } from '../../src/ingest/source/kafka.ts'
 import { until } from '../kafka/client.ts'
+import type { Running } from '../support/forebay.ts'
 import { type KafkaService, startKafka } from '../support/kafka.ts'
+import { series } from '../support/metrics.ts'
 import { counted, type GroupShop, openGroupShop } from './group-shop.ts'
 
 /** Of churn. FOREBAY_CHURN_SECONDS for more. */
@@ -104,3 +106,41 @@ test('a process that stands still in a transaction holds nobody up for long, and
   expect(await shop.written()).toMatchObject({ rows: 180, updates: 0 })
   expect(other.child.alive() && zombie.child.alive()).toBe(true)
 }, 180_000)
+
+test('lag, position and freshness of a partition are at /metrics of the process that reads it, and of no other', async () => {
+  shop = await openGroupShop(kafka.brokers, 3)
+  const { sql, topic } = shop
+  const names = [0, 1, 2].map((n) => `topic="${topic}",partition="${n}"`)
+  const own = async (member: Running, metric = 'forebay_partition_position') =>
+    new Map([...(await series(member.url, metric))].filter(([labels]) => names.includes(labels)))
+  const first = await shop.member()
+  for (const partition of [0, 1, 2]) await shop.send(partition, 10 * (partition + 1))
+  await shop.expectWhole()
+  await until(async () => [...(await own(first)).values()].join() === '10,20,30', 'all of them, by what is applied')
+  await until(
+    async () => [...(await own(first, 'forebay_partition_freshness_seconds')).values()].every((age) => age < 2),
+    'idle is fresh',
+  )
+  expect([...(await own(first, 'forebay_partition_lag_records')).values()]).toEqual([0, 0, 0])
+  expect((await own(first, 'forebay_partition_source_freshness_seconds')).size, 'nobody asks the source').toBe(0)
+
+  const holder = await sql.reserve()
+  await holder`begin`
+  await holder`select from forebay.positions where topic = ${topic} and partition = 0 for update`
+  await shop.send(0, 7)
+  await until(
+    async () => (await own(first, 'forebay_partition_freshness_seconds')).get(names[0]!)! > 2.5,
+    'what can not be applied grows old',
+  )
+  const ages = await own(first, 'forebay_partition_freshness_seconds')
+  expect(ages.get(names[1]!), 'and the others do not').toBeLessThan(2)
+  await holder`commit`
+  holder.release()
+
+  const second = await shop.member()
+  await until(async () => (await own(second)).size > 0, 'the second one reads some')
+  const shares = async () => [[...(await own(first)).keys()], [...(await own(second)).keys()]].flat().toSorted()
+  await until(async () => String(await shares()) === String(names), 'each is told once')
+  await second.child.kill9()
+  await until(async () => (await own(first)).size === 3, 'they come back', 30_000)
+}, 120_000)

@@ -13,6 +13,7 @@ import { installModel } from '../../src/operate/migrate/install.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { until } from '../kafka/client.ts'
 import { makePlace, type Place, type Running, startForebay } from '../support/forebay.ts'
+import { series } from '../support/metrics.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 import { startRedis } from '../support/redis.ts'
 import { startHistory } from './law5-history.ts'
@@ -173,6 +174,9 @@ test('law 5 while every consumer is stopped asOf holds still and the partitions 
   const held = (await freshness())!.asOf
   await until(async () => (await freshness())!.views.Sheet!.sources.some(({ state }) => state === 'STUCK'), 'said')
   expect((await freshness())!.asOf).toBe(held)
+  const [[labels, age]] = [...(await series(gateway.url, 'forebay_view_freshness_seconds'))] as [[string, number]]
+  expect({ labels, old: age > 2 }).toEqual({ labels: 'view="Sheet"', old: true })
+  expect((await series(gateway.url, 'forebay_view_basis')).get('view="Sheet",basis="LOG"')).toBe(1)
   for (const { child } of ingests) signal(child.pid, 'SIGCONT')
   await until(async () => (await freshness())!.views.Sheet!.sources.every(({ state }) => state !== 'STUCK'), 'answered')
   await until(async () => Date.parse((await freshness())!.asOf!) > Date.parse(held!), 'goes on')

@@ -35,6 +35,8 @@ const waiting = gauge({ name: 'forebay_records_waiting', help: 'Records decoded 
 
 export type Pump = {
   readonly sink: Sink
+  /** Those that this process reads, or would where they don't stand still. */
+  assigned(): readonly Partition[]
   /** Records decoded and not yet applied. */
   backlog(): number
   /** What keeps it from applying now, for readiness; undefined: nothing. */
@@ -250,6 +252,7 @@ export const startPump = (options: {
   const resuming = every(resumeMs, ended.signal, resume)
   return {
     sink,
+    assigned: () => [...own.values()],
     backlog,
     trouble: () => (breaker.state() === 'CLOSED' ? undefined : 'Postgres takes no changes now; they are tried again'),
     async stop() {
