@@ -147,23 +147,3 @@ test('law 4 through a slot: ingest killed during the snapshot and while streamin
   await untilEqual(source, own, 60_000)
   await expectNoDuplicates(own)
 })
-
-test('a slot that is dropped under it: STUCK with what to do, never silent', { timeout: 60_000 }, async () => {
-  const { source, own, slot } = await follow()
-  await source.sql.unsafe(fill)
-  const ingest = await startHere(own)
-  await untilEqual(source, own)
-  await until(async () => {
-    await source.sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot}`
-    const dropped = source.sql`select pg_drop_replication_slot(${slot})`
-    return dropped.then(
-      () => true,
-      () => false,
-    )
-  }, 'the slot is dropped')
-  const state = async () =>
-    (await own.sql<{ state: string; reason: string }[]>`select distinct state, reason from forebay.positions`)[0]
-  await until(async () => (await state())?.state === 'STUCK', 'stuck')
-  expect((await state())?.reason).toMatch(/slot forebay_\w+ is gone.*need a new snapshot/)
-  expect((await ingest.ready()).ready).toBe(false)
-})

@@ -7,12 +7,12 @@ import { pollFeed } from './poll.ts'
 import { slotFeed } from './slot-feed.ts'
 
 export type Connections = Readonly<Record<string, string>>
-type Read = { readonly topic: string; readonly table: TableSource }
+type Read = { readonly topic: string; readonly table: TableSource; readonly entity: string }
 
 const tablesOf = (model: Model): readonly Read[] => {
   const tables = new Map<string, Read>()
-  for (const { source } of model.entities.values())
-    if (source.table) tables.set(source.topic, { topic: source.topic, table: source.table })
+  for (const { name: entity, source } of model.entities.values())
+    if (source.table) tables.set(source.topic, { topic: source.topic, table: source.table, entity })
   return [...tables.values()]
 }
 
@@ -41,6 +41,8 @@ export const feedsOf = (model: Model, connections: Connections, sql: Sql): reado
   )
   return [
     ...polls,
-    ...[...followed].map(([connection, of]) => slotFeed({ url: connections[connection]!, connection, tables: of })),
+    ...[...followed].map(([connection, of]) =>
+      slotFeed({ url: connections[connection]!, connection, entity: of[0]!.entity, tables: of }),
+    ),
   ]
 }

@@ -22,7 +22,8 @@ export type Replication = {
 
 /** Bytes that wait here before the server is held back. */
 const mostWaiting = 8 * 1024 * 1024
-/** The server ends a stream that is silent for a minute (wal_sender_timeout). */
+/** The server ends a stream that is silent for so long: its process may stand still, and the slot is wanted elsewhere. */
+const senderTimeout = '20s'
 const beatMs = 5_000
 /** It answers within a round trip; a connection that was cut without a word never does. */
 const silentMs = 30_000
@@ -36,7 +37,7 @@ export const lsnOf = (text: string): bigint => {
 
 /** A connection that speaks the replication protocol: simple statements only. */
 export const walSender = (url: string, name: string) =>
-  connect(url, { max: 1, name, settings: { replication: 'database' } })
+  connect(url, { max: 1, name, settings: { replication: 'database', wal_sender_timeout: senderTimeout } })
 
 export const openReplication = async (
   url: string,

@@ -6,6 +6,7 @@ import { counter, gauge } from '../../platform/metrics.ts'
 import { connect, type Sql } from '../../platform/postgres.ts'
 import { type Feed, type FeedJournal, type FeedRecord, Stuck } from '../feed.ts'
 import { locks } from '../locks.ts'
+import { frozenOwner } from '../session-settings.ts'
 import { append, createTopics, journalExtents } from '../source/journal.ts'
 import { type Partition, partitionName, type Seen } from '../source.ts'
 
@@ -22,6 +23,8 @@ export type Feeds = {
 const askMs = 200
 /** How often a process that doesn't run a feed asks whether it may. */
 const standbyMs = 500
+/** How often one that does asks whether it still may. */
+const beatMs = 2_000
 
 const appended = counter({
   name: 'forebay_feed_records_total',
@@ -76,7 +79,7 @@ const askAround = async ({ sql, clock }: FeedsOptions, state: State, stop: Abort
 const keepRunning = async (options: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
   const { feed } = state
   for (let failures = 0; !stop.aborted; ) {
-    const sql = connect(options.databaseUrl, { max: 1, name: `feed ${feed.name}` })
+    const sql = connect(options.databaseUrl, { max: 1, name: `feed ${feed.name}`, settings: frozenOwner })
     let pauseMs = standbyMs
     try {
       if (await runOnce(options, sql, state, stop)) failures = 0
@@ -84,7 +87,8 @@ const keepRunning = async (options: FeedsOptions, state: State, stop: AbortSigna
       if (!stop.aborted) {
         failures += 1
         pauseMs = Math.min(100 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2)
-        await failed(sql, state, error)
+        state.trouble = `feed ${feed.name}: ${error instanceof Error ? error.message : String(error)}`
+        if (!(error instanceof Stuck)) log.warn('feed.failed', { feed: feed.name, error })
       }
     } finally {
       state.seen = new Map()
@@ -95,47 +99,81 @@ const keepRunning = async (options: FeedsOptions, state: State, stop: AbortSigna
   }
 }
 
-const failed = async (sql: Sql, state: State, error: unknown): Promise<void> => {
-  const { feed } = state
-  const reason = error instanceof Error ? error.message : String(error)
-  state.trouble = `feed ${feed.name}: ${reason}`
-  if (!(error instanceof Stuck)) return log.warn('feed.failed', { feed: feed.name, error })
-  log.error('feed.stuck', { feed: feed.name, reason })
-  await sql`update forebay.cursors set state = 'STUCK', reason = ${reason} where feed = ${feed.name}`.catch(() => {})
-}
-
 /** False where another process runs it, or an operator has to act first. */
 const runOnce = async (options: FeedsOptions, sql: Sql, state: State, stop: AbortSignal): Promise<boolean> => {
   const { feed } = state
-  const [lock] = await sql<{ mine: boolean }[]>`
-    select pg_try_advisory_lock(${locks.feed}, hashtext(${feed.name})) as mine`
-  if (!lock!.mine) {
+  if (!(await isMine(sql, feed))) {
     state.trouble = undefined
     return false
   }
   await createTopics(sql, feed.topics)
   await sql`insert into forebay.cursors (feed) values (${feed.name}) on conflict do nothing`
-  const [row] = await sql<{ version: string; cursor: unknown; state: string; reason: string | null }[]>`
-    select version, cursor, state, reason from forebay.cursors where feed = ${feed.name}`
-  if (row!.state === 'STUCK') {
-    state.trouble = `feed ${feed.name}: ${row!.reason}`
-    await sql`
-      update forebay.positions set state = 'STUCK', reason = ${row!.reason}
-      where topic = any (${[...feed.topics]}) and state = 'RUNNING'`
+  // Whoever ran it before and doesn't know that it is over can't append from here on.
+  const [row] = await sql<{ version: string; cursor: unknown }[]>`
+    update forebay.cursors set version = version + 1 where feed = ${feed.name} and state = 'RUNNING' returning version, cursor`
+  if (row === undefined) {
+    state.trouble = await stopTopics(sql, feed)
     return false
   }
   state.trouble = undefined
   runningGauge.set({ feed: feed.name }, 1)
   log.info('feed.running', { feed: feed.name })
   const over = new AbortController()
+  const until = AbortSignal.any([stop, over.signal])
   // Not waited for: a source that hangs would hold up the next try.
-  void askAround(options, state, AbortSignal.any([stop, over.signal]))
+  void askAround(options, state, until)
+  void keepMine(sql, feed, until).catch((error: unknown) => {
+    log.warn('feed.lost', { feed: feed.name, error })
+    over.abort()
+  })
+  const { journal, version } = journalOf(sql, feed, row, until)
   try {
-    await feed.run(journalOf(sql, feed, row!, stop))
+    await feed.run(journal)
+  } catch (error) {
+    if (error instanceof Stuck) await storeStuck(sql, feed, version(), error.message)
+    throw error
   } finally {
     over.abort()
   }
   return true
+}
+
+const isMine = async (sql: Sql, { name }: Feed): Promise<boolean> => {
+  const [lock] = await sql<{ mine: boolean }[]>`
+    select pg_try_advisory_lock(${locks.feed}, hashtext(${name})) as mine`
+  return lock!.mine
+}
+
+/**
+ * The lock dies with its session, which the server ends where its process stands still (`frozenOwner`). One that is well never rests
+ * for so long, since it asks for its lock all along. Rejects when it is another's.
+ */
+const keepMine = async (sql: Sql, feed: Feed, until: AbortSignal): Promise<void> => {
+  for (;;) {
+    await sleep(beatMs, undefined, { signal: until }).catch(() => {})
+    if (until.aborted) return
+    if (!(await isMine(sql, feed)) && !until.aborted) throw new Error('another process has taken it over')
+  }
+}
+
+/** Unless an operator, or another process, has acted meanwhile. */
+const storeStuck = async (sql: Sql, feed: Feed, version: string, reason: string): Promise<void> => {
+  log.error('feed.stuck', { feed: feed.name, reason })
+  await sql`
+    update forebay.cursors set state = 'STUCK', reason = ${reason} where feed = ${feed.name} and version = ${version}`.catch(
+    () => {},
+  )
+}
+
+/** Stops the partitions of a feed that is stuck, unless an operator lets it go on just now. Answers with what there is to say. */
+const stopTopics = async (sql: Sql, feed: Feed): Promise<string | undefined> => {
+  const [stuck] = await sql<{ reason: string }[]>`
+    with stuck as (select reason from forebay.cursors where feed = ${feed.name} and state = 'STUCK' for share),
+    stopped as (
+      update forebay.positions p set state = 'STUCK', reason = s.reason, stopped_at = clock_timestamp()
+      from stuck s where p.topic = any (${[...feed.topics]}) and p.state = 'RUNNING')
+    select reason from stuck`
+  return stuck && `feed ${feed.name}: ${stuck.reason}`
 }
 
 const journalOf = (
@@ -143,9 +181,9 @@ const journalOf = (
   feed: Feed,
   from: { readonly version: string; readonly cursor: unknown },
   stop: AbortSignal,
-): FeedJournal => {
+): { readonly journal: FeedJournal; readonly version: () => string } => {
   let version = from.version
-  return {
+  const journal: FeedJournal = {
     cursor: from.cursor,
     stop,
     async append(records, cursor, also) {
@@ -163,6 +201,7 @@ const journalOf = (
       appended.inc({ feed: feed.name }, records.length)
     },
   }
+  return { journal, version: () => version }
 }
 
 /** In one order for all who append, so that none waits for another in a circle. */

@@ -14,6 +14,7 @@ import { openReplication, type Replication } from './replication.ts'
 import {
   createSlot,
   ensurePublication,
+  type History,
   judgeServer,
   judgeSlot,
   judgeTable,
@@ -28,8 +29,7 @@ import { type Followed, type Place, readTransactions } from './transactions.ts'
  * MAKING: a slot of that name is ours to throw away. `lsn`, `at`, `inside`: a Place. `read`: topics whose snapshot is complete. `again`: those
  * of them that are to be read anew.
  */
-export type SlotCursor = {
-  readonly system: string
+export type SlotCursor = History & {
   readonly slot: 'MAKING' | 'MADE'
   readonly lsn: string
   readonly at?: string
@@ -38,11 +38,13 @@ export type SlotCursor = {
   readonly again?: readonly string[]
 }
 /** What makes the next run begin with a new slot and a new snapshot of everything. */
-export const anew: SlotCursor = { system: '', slot: 'MAKING', lsn: '0', read: [] }
+export const anew: SlotCursor = { system: '', timeline: 0, slot: 'MAKING', lsn: '0', read: [] }
 
 export type SlotFeedOptions = {
   readonly url: string
   readonly connection: string
+  /** One of those that are read by it, for what is said to operators. */
+  readonly entity: string
   readonly tables: readonly { readonly topic: string; readonly table: TableSource }[]
 }
 
@@ -81,9 +83,10 @@ export const slotFeed = (options: SlotFeedOptions): Feed => {
   }
 }
 
-const begin = async (source: Sql, { connection, tables }: SlotFeedOptions, journal: FeedJournal) => {
-  const name = slotName(connection)
-  const system = await judgeServer(source)
+const begin = async (source: Sql, options: SlotFeedOptions, journal: FeedJournal) => {
+  const { tables } = options
+  const name = slotName(options.connection)
+  const now = await judgeServer(source)
   const followed: Followed[] = []
   for (const { topic, table } of tables) {
     const described = await describeTable(source, table, { generated: false })
@@ -93,19 +96,19 @@ const begin = async (source: Sql, { connection, tables }: SlotFeedOptions, journ
   const before = journal.cursor as SlotCursor | null
   const described = followed.map(({ table }) => table)
   if (before?.slot === 'MADE') {
-    await judgeSlot(source, connection, { from: BigInt(before.lsn), system: before.system, now: system })
-    const added = await ensurePublication(source, connection, described, true)
+    await judgeSlot(source, { ...options, now, read: { ...before, lsn: BigInt(before.lsn) } })
+    const added = await ensurePublication(source, options, described, true)
     const read = followed.filter(({ topic, table }) => before.read.includes(topic) && !added.includes(table))
-    return { followed, cursor: { ...before, read: read.map(({ topic }) => topic) } }
+    return { followed, cursor: { ...before, ...now, read: read.map(({ topic }) => topic) } }
   }
   if (before === null && (await slotExists(source, name)))
     throw new Error(
       `the source has a slot ${name} that this database knows nothing of: another Forebay reads it, or an earlier one did. If none does, drop it there with: select pg_drop_replication_slot('${name}')`,
     )
-  await ensurePublication(source, connection, described, false)
-  await journal.append([], { ...anew, system })
+  await ensurePublication(source, options, described, false)
+  await journal.append([], { ...anew, ...now })
   const lsn = await createSlot(source, name)
-  const cursor: SlotCursor = { system, slot: 'MADE', lsn: String(lsn), read: [] }
+  const cursor: SlotCursor = { ...now, slot: 'MADE', lsn: String(lsn), read: [] }
   await journal.append([], cursor)
   return { followed, cursor }
 }
@@ -126,11 +129,8 @@ const placeOf = ({ lsn, at, inside }: SlotCursor): Place => ({
   ...(at === undefined ? {} : { at: BigInt(at) }),
   ...(inside === undefined ? {} : { inside }),
 })
-const movedTo = ({ system, slot, read, again }: SlotCursor, { lsn, at, inside }: Place): SlotCursor => ({
-  system,
-  slot,
-  read,
-  ...(again === undefined ? {} : { again }),
+const movedTo = ({ at: _, inside: __, ...cursor }: SlotCursor, { lsn, at, inside }: Place): SlotCursor => ({
+  ...cursor,
   lsn: String(lsn),
   ...(at === undefined ? {} : { at: String(at) }),
   ...(inside === undefined ? {} : { inside }),

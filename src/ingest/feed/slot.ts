@@ -2,17 +2,27 @@
 import { codeOf, type Sql } from '../../platform/postgres.ts'
 import { Stuck } from '../feed.ts'
 import { type PgTable, tableSql } from './postgres-table.ts'
-import { lsnOf } from './replication.ts'
+import { lsnOf, walSender } from './replication.ts'
 
 /** Of the slot and the publication, at the source. */
 export const slotName = (connection: string): string => `forebay_${connection}`
 
-/** Throws where the server can't be followed by a slot. Gives its identity: another one is another history. */
-export const judgeServer = async (source: Sql): Promise<string> => {
-  const [server] = await source<{ walLevel: string; standby: boolean; replicates: boolean; system: string }[]>`
+/** What a log position of a server belongs to: another system or timeline is another order. */
+export type History = { readonly system: string; readonly timeline: number }
+
+/** A connection, and one of the entities that are read by it: for what is said to operators. */
+export type Followed = { readonly connection: string; readonly entity: string }
+
+/** Throws where the server can't be followed by a slot. */
+export const judgeServer = async (source: Sql): Promise<History> => {
+  const [server] = await source<
+    { walLevel: string; standby: boolean; replicates: boolean; system: string; timeline: number }[]
+  >`
     select current_setting('wal_level') as "walLevel", pg_is_in_recovery() as standby,
       (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replicates,
-      (select system_identifier::text from pg_control_system()) as system`
+      (select system_identifier::text from pg_control_system()) as system,
+      case when pg_is_in_recovery() then 0
+        else ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int end as timeline`
   if (server!.walLevel !== 'logical')
     throw new Error(
       `the source has wal_level=${server!.walLevel}, and a slot needs logical: alter system set wal_level = 'logical', then restart it; or give the table a watermark`,
@@ -21,7 +31,7 @@ export const judgeServer = async (source: Sql): Promise<string> => {
     throw new Error('the source is a standby, which keeps no slot of its own: connect to its primary')
   if (!server!.replicates)
     throw new Error("the source's user may not replicate: alter role <it> replication; or give the table a watermark")
-  return server!.system
+  return { system: server!.system, timeline: server!.timeline }
 }
 
 export const judgeTable = ({ schema, name, kind, identity }: PgTable): void => {
@@ -40,11 +50,11 @@ export const judgeTable = ({ schema, name, kind, identity }: PgTable): void => {
  */
 export const ensurePublication = async (
   source: Sql,
-  connection: string,
+  of: Followed,
   tables: readonly PgTable[],
   expected: boolean,
 ): Promise<readonly PgTable[]> => {
-  const name = slotName(connection)
+  const name = slotName(of.connection)
   const [known] = await source<{ all: boolean; complete: boolean }[]>`
     select puballtables as all, pubinsert and pubupdate and pubdelete and pubtruncate as complete from pg_publication where pubname = ${name}`
   const list = (of: readonly PgTable[]) => of.map(tableSql).join(', ')
@@ -58,9 +68,7 @@ export const ensurePublication = async (
   }
   if (known === undefined) {
     if (expected)
-      throw new Stuck(
-        `the source's publication ${name} is gone, and with it the changes since: ${newSnapshot(connection)}`,
-      )
+      throw new Stuck(`the source's publication ${name} is gone, and with it the changes since: ${newSnapshot(of)}`)
     await run(`create publication "${name}" for table ${list(tables)} with (publish_via_partition_root = true)`)
     return tables
   }
@@ -76,8 +84,9 @@ export const ensurePublication = async (
   return missing
 }
 
-const newSnapshot = (connection: string): string =>
-  `the tables of ${connection} need a new snapshot, for which there is no command yet`
+/** The one command that helps a STUCK feed. */
+const newSnapshot = ({ connection, entity }: Followed): string =>
+  `forebay replay --entity ${entity} --snapshot makes a new slot and reads all tables of ${connection} anew`
 
 type Slot = { readonly confirmed: bigint; readonly lost: boolean }
 const findSlot = async (source: Sql, name: string): Promise<Slot | undefined> => {
@@ -93,31 +102,54 @@ const findSlot = async (source: Sql, name: string): Promise<Slot | undefined> =>
   return { confirmed: lsnOf(slot.confirmed ?? '0/0'), lost: slot.lost }
 }
 
-/** Throws Stuck where changes after `from` were or may have been lost. */
+/** What was read of a source: all of this history that commits before `lsn`. */
+export type ReadSoFar = History & { readonly lsn: bigint }
+
+/** Throws Stuck where changes after what was read were or may have been lost (C14). */
 export const judgeSlot = async (
   source: Sql,
-  connection: string,
-  { from, system, now }: { readonly from: bigint; readonly system: string; readonly now: string },
+  { url, now, read, ...of }: Followed & { readonly url: string; readonly now: History; readonly read: ReadSoFar },
 ): Promise<void> => {
+  const { connection } = of
   const name = slotName(connection)
-  const again = newSnapshot(connection)
-  if (system !== now)
+  const again = newSnapshot(of)
+  if (read.system !== now.system)
     throw new Stuck(
-      `the source of ${connection} is another server than before (system identifier ${now}, was ${system}): its order begins anew, so start a new epoch of its topics with forebay replay --new-epoch, then ${again}`,
+      `the source of ${connection} is another server than before (system identifier ${now.system}, was ${read.system}), whose order begins anew: ${again}`,
     )
+  if (read.timeline !== now.timeline) {
+    const left = await leftAt(url, connection, read.timeline, now.timeline)
+    if (left === undefined || left < read.lsn)
+      throw new Stuck(
+        `the source of ${connection} failed over to a server without the last changes that were read of it (timeline ${now.timeline}, was ${read.timeline}): ${again}`,
+      )
+  }
   const [flushed] = await source<{ lsn: string }[]>`select pg_current_wal_flush_lsn()::text as lsn`
-  if (lsnOf(flushed!.lsn) < from)
-    throw new Stuck(
-      `the source of ${connection} is behind what was read of it: it was restored; start a new epoch of its topics with forebay replay --new-epoch, then ${again}`,
-    )
+  if (lsnOf(flushed!.lsn) < read.lsn)
+    throw new Stuck(`the source of ${connection} is behind what was read of it, so it was restored: ${again}`)
   const slot = await findSlot(source, name)
   if (slot === undefined) throw new Stuck(`the source's slot ${name} is gone, and with it the changes since: ${again}`)
   if (slot.lost)
-    throw new Stuck(`the source has thrown away what slot ${name} had not read yet (max_slot_wal_keep_size): ${again}`)
-  if (slot.confirmed > from)
     throw new Stuck(
-      `the source's slot ${name} is ahead of what is in the journal: somebody else reads it, or this database was restored; ${again}`,
+      `the source has thrown away what slot ${name} had not read yet (max_slot_wal_keep_size, or a limit of idle time): ${again}`,
     )
+  if (slot.confirmed > read.lsn)
+    throw new Stuck(
+      `the source's slot ${name} is ahead of what is in the journal, since somebody else reads it or this database was restored: ${again}`,
+    )
+}
+
+/** Where the server's timeline left the older one; undefined: it never was on it. */
+const leftAt = async (url: string, connection: string, older: number, now: number): Promise<bigint | undefined> => {
+  const sender = walSender(url, `feed ${connection}`)
+  try {
+    const rows = (await sender.unsafe(`TIMELINE_HISTORY ${now}`).raw()) as unknown as readonly (readonly Buffer[])[]
+    const lines = rows[0]![1]!.toString('utf8').split('\n')
+    const line = lines.map((text) => text.split('\t')).find(([timeline]) => timeline === String(older))
+    return line && lsnOf(line[1]!)
+  } finally {
+    await sender.end({ timeout: 0 }).catch(() => {})
+  }
 }
 
 export const slotExists = async (source: Sql, name: string): Promise<boolean> =>

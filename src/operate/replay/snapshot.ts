@@ -4,10 +4,10 @@
  * gone. What comes wins by its place in the log over what was there (C12).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readAgain } from '../../ingest/feed/again.ts'
+import { beginAnew, readAgain } from '../../ingest/feed/again.ts'
 import { journalExtents } from '../../ingest/source/journal.ts'
 import type { Extent } from '../../ingest/source.ts'
-import type { Entity } from '../../model/model.ts'
+import type { Entity, Model, TableSource } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { type Input, print, UsageError } from '../verb.ts'
 import { type Renewal, readRenewal } from './renewal.ts'
@@ -17,16 +17,13 @@ const followMs = 1_000
 /** Without a row renewed for so long, the snapshot is over or never began. */
 const quietMs = 30_000
 
-export const runSnapshot = async (input: Input, sql: Sql, entity: Entity): Promise<number> => {
+export const runSnapshot = async (input: Input, sql: Sql, model: Model, entity: Entity): Promise<number> => {
   const { topic, format, table } = entity.source
   if (table) {
     const marks = await journalExtents(sql, [topic])
-    if (!(await readAgain(sql, { topic, connection: table.connection, polled: table.poll !== undefined })))
-      throw new Error(
-        `${table.schema}.${table.name} can't be read anew: its feed has not begun yet, or is stuck (its partitions say why: see forebay { sources })`,
-      )
-    if (!input.flag('json')) print(`Asked the feed of ${table.connection} to read ${table.schema}.${table.name} anew.`)
-    return input.flag('detach') ? 0 : follow(input, sql, entity, marks, true)
+    const said = await askFeed(sql, model, topic, table)
+    if (!input.flag('json')) print(said)
+    return input.flag('detach') ? 0 : follow(input, sql, entity, marks, feedIsSilent(topic))
   }
   if (format !== 'DEBEZIUM' && format !== 'DEBEZIUM_AVRO')
     throw new UsageError(
@@ -45,7 +42,22 @@ export const runSnapshot = async (input: Input, sql: Sql, entity: Entity): Promi
   }
   if (sent !== undefined && !input.flag('json')) print(sent)
   if (input.flag('detach')) return 0
-  return follow(input, sql, entity, marks, sent !== undefined)
+  return follow(input, sql, entity, marks, sent === undefined ? undefined : connectorIsSilent)
+}
+
+/** What is under way by now. Throws where nothing can be. */
+const askFeed = async (sql: Sql, model: Model, topic: string, table: TableSource): Promise<string> => {
+  const { connection, poll } = table
+  const name = `${table.schema}.${table.name}`
+  if (await readAgain(sql, { topic, connection, polled: poll !== undefined }))
+    return `Asked the feed of ${connection} to read ${name} anew.`
+  const followed = [...model.entities.values()].filter(
+    ({ source }) => source.table?.connection === connection && !source.table.poll,
+  )
+  const topics = [...new Set(followed.map(({ source }) => source.topic))]
+  if (!poll && (await beginAnew(sql, connection, topics)))
+    return `The feed of ${connection} was stuck. It goes on with a new slot and reads anew what it follows: ${topics.join(', ')}.`
+  throw new Error(`${name} can't be read anew: its feed has not begun yet. Does ingest run?`)
 }
 
 const given = (input: Input): Captured | undefined => {
@@ -70,13 +82,18 @@ const signal = async (input: Input, captured: Captured): Promise<string | undefi
   return `Asked Debezium for an incremental snapshot of ${captured.collection} through ${table}.`
 }
 
-/** Until every row is renewed, or nothing comes any more. */
+const connectorIsSilent =
+  'does the connector read signals (signal.enabled.channels, and signal.data.collection for its watermarks), and does ingest run?'
+const feedIsSilent = (topic: string): string =>
+  `does ingest run, and what does forebay { sources } say of ${topic}? What was asked for stands`
+
+/** Until every row is renewed, or nothing comes any more. `silent`: what to see to where nothing ever came. */
 const follow = async (
   input: Input,
   sql: Sql,
   entity: Entity,
   marks: readonly Extent[],
-  asked: boolean,
+  silent: string | undefined,
 ): Promise<number> => {
   const seenEnough = new AbortController()
   const stop = (): void => seenEnough.abort()
@@ -98,10 +115,8 @@ const follow = async (
       said = line
       if (renewal.left === 0 && renewal.applied) return 0
       if (quiet && renewal.applied && renewal.left < first) return unfinished(entity, renewal)
-      if (quiet && asked && renewal.left === first)
-        throw new Error(
-          `no row of ${entity.name} has been renewed for ${quietMs / 1_000} s: does the connector read signals (signal.enabled.channels, and signal.data.collection for its watermarks), and does ingest run?`,
-        )
+      if (quiet && silent !== undefined && renewal.left === first)
+        throw new Error(`no row of ${entity.name} has been renewed for ${quietMs / 1_000} s: ${silent}`)
       await sleep(Math.max(followMs, 10 * (now - before)), undefined, { signal: seenEnough.signal }).catch(() => {})
       if (seenEnough.signal.aborted) return 0
     }

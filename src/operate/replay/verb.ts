@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type From, fromText, parseFrom } from '../../ingest/replay/from.ts'
 import { formatFault, loadSchema } from '../../model/load.ts'
-import type { Entity } from '../../model/model.ts'
+import type { Entity, Model } from '../../model/model.ts'
 import { readDuration } from '../../model/read/literal.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { withDatabase } from '../database.ts'
@@ -29,11 +29,11 @@ export const runReplayJobs = (input: Input): Promise<number> => {
 }
 
 const begin = async (input: Input, sql: Sql): Promise<number> => {
-  const entity = await entityOf(input)
+  const { model, entity } = await entityOf(input)
   const { topic } = entity.source
   if (input.flag('snapshot')) {
     if (input.texts('from').length > 0) throw new UsageError('--snapshot reads the source, --from the log: write one')
-    return runSnapshot(input, sql, entity)
+    return runSnapshot(input, sql, model, entity)
   }
   const from = usage(() => parseFrom(input.texts('from'), { now: Date.now(), ago: readDuration }))
   refuseOthers(from, topic)
@@ -120,12 +120,12 @@ const one = async (sql: Sql, id: number): Promise<Replay> => {
   return replay
 }
 
-const entityOf = async (input: Input): Promise<Entity> => {
+const entityOf = async (input: Input): Promise<{ readonly model: Model; readonly entity: Entity }> => {
   const name = input.text('entity') ?? ''
   const loaded = await loadSchema(input.config.schema)
   if (!loaded.ok)
     throw new Error(`The schema in ${input.config.schema} has faults:\n${loaded.faults.map(formatFault).join('\n')}`)
   const entity = loaded.model.entities.get(name)
   if (!entity) throw new UsageError(`--entity ${name}: there are ${[...loaded.model.entities.keys()].join(', ')}`)
-  return entity
+  return { model: loaded.model, entity }
 }
