@@ -88,8 +88,8 @@ const act = async (input: Input, what: (means: Means) => Promise<Done>): Promise
     try {
       const decoder = createDecoder(model, schemas)
       const ready = (record: LogRecord, epoch: number) => decodeReady(decoder, schemas, record, epoch)
-      const redriver = createRedriver(sql, model, catalog, decoder, input.config.schemaRegistry && ready)
-      return await what({ sql, decoder, redriver })
+      const redriver = createRedriver(sql, model, catalog, decoder, ready)
+      return await what({ sql, decoder, redriver, ready })
     } finally {
       schemas.close()
     }

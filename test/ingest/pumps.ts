@@ -6,6 +6,7 @@ import { createRedriver } from '../../src/ingest/apply/redrive.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { type Catalog, registerViews } from '../../src/ingest/generations.ts'
+import { decodeReady } from '../../src/ingest/pump/block.ts'
 import { type Pump, startPump } from '../../src/ingest/pump/pump.ts'
 import { noRegistry } from '../../src/ingest/registry/open.ts'
 import type { SchemaStore } from '../../src/ingest/registry/schemas.ts'
@@ -110,10 +111,12 @@ type More = {
   readonly quarantined?: () => Promise<void>
   readonly cap?: number
   readonly schemas?: Omit<SchemaStore, 'load'>
+  /** What another schema folder comes to, of the same tables. */
+  readonly folder?: Model
 }
 export const startPumpOn = (
   source: Pick<MemorySource, 'rewind'>,
-  { schemas = noRegistry, cap, ...more }: More = {},
+  { schemas = noRegistry, cap, folder = model, ...more }: More = {},
 ): Running => {
   const applied: Applied[] = []
   const failures: string[] = []
@@ -121,9 +124,9 @@ export const startPumpOn = (
   const pump = startPump({
     sql,
     source,
-    decoder: createDecoder(model, schemas),
+    decoder: createDecoder(folder, schemas),
     schemas,
-    applier: createApplier(writer, model, catalog, cap),
+    applier: createApplier(writer, folder, catalog, cap),
     applied: (result) => applied.push(result),
     failed: (reason) => failures.push(reason),
     ...more,
@@ -142,10 +145,11 @@ export const run = async (source: MemorySource, more?: More): Promise<Running> =
 }
 /** Called after the test. */
 export const later = (close: () => Promise<unknown>): void => void closing.push(close)
-/** An operator's, with this schema folder. */
-export const means = (): Means => {
-  const decoder = createDecoder(model)
-  return { sql, decoder, redriver: createRedriver(sql, model, catalog, decoder) }
+/** An operator's, with this schema folder or that one. */
+export const means = ({ schemas = noRegistry, folder = model }: Pick<More, 'schemas' | 'folder'> = {}): Means => {
+  const decoder = createDecoder(folder, schemas)
+  const ready = (record: LogRecord, epoch: number) => decodeReady(decoder, schemas, record, epoch)
+  return { sql, decoder, ready, redriver: createRedriver(sql, folder, catalog, decoder, ready) }
 }
 export const position = async (topic: string, partition = 0) => {
   const [row] = await sql<{ next: number; state: string; reason: string | null }[]>`

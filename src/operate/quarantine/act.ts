@@ -4,16 +4,25 @@ import type { Redriven, Redriver, Wish } from '../../ingest/apply/redrive.ts'
 import type { Decoder } from '../../ingest/decode.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { type Drop, note } from './audit.ts'
-import { dropUntold, redriveUntold, type Selection } from './untold.ts'
+import { dropUntold, type Ready, redriveUntold, type Selection } from './untold.ts'
 
 /** `reread`: partitions that stood at a record and go on, from that record or from the next one. */
 export type Done = Redriven & { readonly reread: number }
 
-export type Means = { readonly sql: Sql; readonly redriver: Redriver; readonly decoder: Decoder }
+export type Means = {
+  readonly sql: Sql
+  readonly redriver: Redriver
+  readonly decoder: Decoder
+  /** Undefined: nothing is fetched. */
+  readonly ready?: Ready | undefined
+}
 
 /** In the order of the log, key by key, with what waits behind. Idempotent. */
-export const redriveQuarantined = async ({ sql, redriver, decoder }: Means, selection: Selection): Promise<Done> => {
-  const untold = await redriveUntold(sql, decoder, selection)
+export const redriveQuarantined = async (
+  { sql, redriver, decoder, ready }: Means,
+  selection: Selection,
+): Promise<Done> => {
+  const untold = await redriveUntold(sql, decoder, selection, ready)
   const keys = await heldKeys(sql, selection)
   const ids = selection.ids && new Set(selection.ids)
   const wish: Wish = { chosen: ({ id, state }) => !ids || ids.has(id) || state === 'WAITING' }

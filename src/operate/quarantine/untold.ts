@@ -2,10 +2,13 @@
 import type { Tx } from '../../ingest/apply/fence.ts'
 import { readUntold, type UntoldRecord } from '../../ingest/apply/held-record.ts'
 import { isHeld, settle } from '../../ingest/apply/quarantine.ts'
+import type { LogRecord } from '../../ingest/change.ts'
 import type { Decoder } from '../../ingest/decode.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { type Drop, note } from './audit.ts'
 
+/** Has what a record needs to be decoded at hand, or throws. */
+export type Ready = (record: LogRecord, epoch: number) => Promise<unknown>
 export type Selection = { readonly ids?: readonly string[]; readonly entity?: string; readonly topic?: string }
 
 /** Lets those be read again that can be read by now. `parked`: those that can't. `reread`: partitions that go on. */
@@ -13,6 +16,7 @@ export const redriveUntold = async (
   sql: Sql,
   decoder: Decoder,
   { ids, entity, topic }: Selection,
+  ready: Ready = async () => {},
 ): Promise<{ readonly parked: number; readonly reread: number }> => {
   const rows = await sql.unsafe<{ id: string }[]>(
     `select id::text from forebay.quarantine
@@ -21,11 +25,14 @@ export const redriveUntold = async (
     [(ids as string[] | undefined) ?? null, entity ?? null, topic ?? null],
   )
   if (rows.length === 0) return { parked: 0, reread: 0 }
-  return sql.begin(async (tx) => {
-    const records = await readUntold(
+  const read = (tx: Tx) =>
+    readUntold(
       tx,
       rows.map(({ id }) => id),
     )
+  for (const { record, epoch } of await sql.begin(read)) await ready(record, epoch).catch(() => undefined)
+  return sql.begin(async (tx) => {
+    const records = await read(tx)
     const readable = records.filter((record) => canBeTold(decoder, record))
     await settle(
       tx,
