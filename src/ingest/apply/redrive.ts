@@ -193,7 +193,12 @@ const stepsOf = (held: HeldRecord, decoder: Decoder, refused: string | undefined
       case 'stopped':
         return [stays(held, decoded.reason)]
       case 'unprepared':
-        return [stays(held, `needs the schema ${decoded.schema}, which is not at hand: is SCHEMA_REGISTRY_URL set, and does the registry answer?`)]
+        return [
+          stays(
+            held,
+            `needs the schema ${decoded.schema}, which is not at hand: is SCHEMA_REGISTRY_URL set, and does the registry answer?`,
+          ),
+        ]
     }
   })
 }
