@@ -94,13 +94,6 @@ describe('keys', () => {
     )
   })
 
-  test('a key that is null is refused: one row of many would be deleted for all', () => {
-    const probe = entity('Nullable', ['a'], [column('a', 'Int!'), column('b', 'String')], {
-      topic: 'odd.public.nullpk_uniq',
-    })
-    expect(reasonsOf('debezium/public.nullpk_uniq.jsonl', probe)).toContain('Nullable.a is null, but declared non-null')
-  })
-
   test('a record that no connector wrote may leave its key to the row', () => {
     const probe = entity('Keyless', ['a'], [column('a', 'Int!'), column('b', 'String')])
     const record = (source: object) => recordOf({ op: 'd', before: { a: 2, b: null }, source: { lsn: 1, ...source } })

@@ -95,9 +95,7 @@ export const readRow = (
       if (cell.key) throw new DecodeFault(`${cell.coordinate} is a key and was not sent`)
       absent.push(name)
     } else if (value === undefined || value === null) {
-      if (cell.nonNull || cell.key) {
-        throw new DecodeFault(`${cell.coordinate} is ${value === null ? 'null' : 'missing'}, but declared non-null`)
-      }
+      if (cell.nonNull || cell.key) throw new DecodeFault(`${cell.coordinate} ${lackOf(cell, value)}`)
       row[name] = null
     } else {
       try {
@@ -109,6 +107,13 @@ export const readRow = (
     }
   }
   return raw === undefined ? { row, absent } : { row, absent, raw }
+}
+
+const lackOf = ({ key }: Cell, value: null | undefined): string => {
+  if (value === undefined) return 'is missing, but declared non-null'
+  // One row of many has such a key, so a delete of it may not be taken for that of another.
+  const remedy = ": make the source's column not null, or declare columns that are as the key"
+  return `is null, but declared non-null${key ? `, being a key${remedy}` : ''}`
 }
 
 const find = (indexes: readonly number[], roots: readonly unknown[], path: readonly string[]): unknown => {

@@ -90,22 +90,28 @@ const one = (change: Change): Decoded => ({ kind: 'changes', changes: [change], 
 
 const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape => {
   const order = compileOrder(entity)
-  const { ofKey, identify } = compileIdentity(entity, enums, keyColumns(entity))
-  const keyChange = (reading: Reading, keys: ReadKey): Pick<Change, 'keyChange'> => {
-    const key = reading.moved && ofKey(reading.moved.record, keys)
-    return reading.moved && key ? { keyChange: { side: reading.moved.side, id: reading.moved.id, key } } : {}
+  const { ofKey, identify, isNull } = compileIdentity(entity, enums, keyColumns(entity))
+  const keyChange = ({ moved }: Reading, keys: ReadKey, absent: readonly string[]): Pick<Change, 'keyChange'> => {
+    if (moved === undefined) return {}
+    if (isNull(moved.record, keys)) {
+      if (moved.side === 'new' && absent.length > 0)
+        throw new DecodeFault(`${entity.name}: what it leaves out was in a row whose key was null, which is not kept`)
+      return {}
+    }
+    const key = ofKey(moved.record, keys)
+    return key ? { keyChange: { side: moved.side, id: moved.id, key } } : {}
   }
   return {
     upsert(reading, cells, keys) {
       const { live, missing, placeholders, document } = reading
       const row = readRow(cells, [reading.row, reading.envelope], document, missing, placeholders)
-      const moved = keyChange(reading, keys)
+      const moved = keyChange(reading, keys, row.absent)
       return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false), ...moved })
     },
     remove(reading, keys) {
       const { live } = reading
       const row = identify(reading, keys)
-      const moved = keyChange(reading, keys)
+      const moved = keyChange(reading, keys, [])
       return one({ entity: entity.name, op: 'delete', row, absent: [], live, ...stamp(order, reading, true), ...moved })
     },
     truncate: compileTruncate(entity, order),
@@ -128,6 +134,8 @@ const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, c
     const whole = key !== undefined && columns.every(({ name }) => name in key.values)
     return whole ? readRow(byKey(key.schema), [key.values], key.document, 'null', false).row : undefined
   }
+  const isNull = (record: LogRecord, keys: ReadKey): boolean =>
+    Object.values(keyOf(record, keys)?.values ?? {}).includes(null)
   const identify = (reading: Reading, keys: ReadKey) => {
     const { row, document } = reading
     const inRow = isObject(row) && columns.every(({ path }) => walk(row, path) !== undefined)
@@ -136,7 +144,7 @@ const compileIdentity = (entity: Entity, enums: ReadonlyMap<string, EnumType>, c
     if (isObject(row)) return readRow(byRow, [row], document, 'null', false).row
     throw new DecodeFault(`${entity.name}: the record has neither a key nor a row to tell which one is deleted`)
   }
-  return { ofKey, identify }
+  return { ofKey, identify, isNull }
 }
 
 /** Rows that are the elements of an array. */

@@ -44,7 +44,11 @@ export const compileTell = (
   const fromKey = (record: LogRecord, keys: ReadKey): Told['key'] | undefined => {
     const key = keyOf(record, keys)
     if (!key || ((events || cloud) && !isObject(key.document.payload))) return undefined
-    return whole(columns, read(byKey(key.schema), [key.values], key.document, false).row)
+    const { row } = read(byKey(key.schema), [key.values], key.document, false)
+    if (!debezium) return whole(columns, row)
+    // A key that is null in part is a key all the same: that of rows that no table here holds, so no other key has to wait for them.
+    const nulls = columns.filter(({ name }) => key.values[name] === null).map(({ name }) => [name, null])
+    return whole(columns, { ...row, ...Object.fromEntries(nulls) }, true)
   }
   return (record, given, keys) => {
     try {
@@ -68,9 +72,10 @@ export const compileTell = (
 /** Bytes that are no text are read as if they were, and many such keys would be one. */
 const garbled = (value: unknown): boolean => typeof value === 'string' && value.includes('\ufffd')
 
-const whole = (columns: readonly Column[], row: Row['row']): Told['key'] | undefined => {
+const whole = (columns: readonly Column[], row: Row['row'], nullable = false): Told['key'] | undefined => {
   const key = Object.fromEntries(columns.map(({ name }) => [name, row[name]!]))
-  const told = columns.every(({ name }) => row[name] !== undefined && row[name] !== null && !garbled(row[name]))
+  const known = (value: unknown) => value !== undefined && (nullable || value !== null) && !garbled(value)
+  const told = columns.every(({ name }) => known(row[name]))
   return told ? key : undefined
 }
 
