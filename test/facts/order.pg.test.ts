@@ -1,10 +1,10 @@
 /** How a real Debezium orders and repeats what it sends, and that rows are the source's all the same. Facts 1 to 7. */
 import { describe, expect, test } from 'vitest'
-import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { column, entity, model } from '../ingest/entities.ts'
 import { sampleRecords } from '../ingest/samples.ts'
-import { openWorld, orders } from './world.ts'
+import { byPartition, envelopeOf, inTransaction, ofKey, orders } from './captured.ts'
+import { openWorld } from './world.ts'
 
 const KEYCHG =
   'type KeyChange @entity(domain: "odd", key: "id", source: { topic: "odd.public.keychg" }) { id: Int! v: String! }'
@@ -20,22 +20,10 @@ const atSource = [
   { id: 71, v: 'T1 late' },
   { id: 72, v: 'T2 in between' },
 ]
-const byPartition = (records: readonly LogRecord[]) => [...Map.groupBy(records, ({ partition }) => partition).values()]
-
-type Sent = { readonly lsn: number; readonly tx: number; readonly transaction: string }
-const sentOf = ({ value }: LogRecord): Sent | undefined => {
-  if (value === null) return undefined
-  const { source, transaction } = JSON.parse(value.toString()) as {
-    source: { lsn: number; txId: number }
-    transaction: { id: string }
-  }
-  return { lsn: source.lsn, tx: source.txId, transaction: transaction.id }
-}
-
 describe('fact 1 within a key lsn never goes back in a running stream; after a kill what was sent comes again', () => {
   test('fact 1 as captured', () => {
     for (const own of Map.groupBy(keychg, ({ key }) => String(key)).values()) {
-      const lsns = own.flatMap((record) => sentOf(record)?.lsn ?? [])
+      const lsns = own.flatMap((record) => envelopeOf(record)?.source.lsn ?? [])
       expect(lsns).toEqual(lsns.toSorted((a, b) => a - b))
     }
   })
@@ -61,9 +49,9 @@ test('fact 2 across keys and topics lsn is not monotonic, and nothing is left ou
     type Parent @entity(domain: "odd", key: "id", source: { topic: "odd.public.casc_p" }) { id: Int! children: [Child!]! @join(to: "pid") }
     type Child @entity(domain: "odd", key: "id", source: { topic: "odd.public.casc_c" }) { id: Int! pid: Int parent: Parent @join(from: "pid") }
     type Family @view(of: "Parent") @allow(roles: [READER]) { id: Int! children: [Int!]! @list(of: "children.id", first: 9, orderBy: { id: ASC }) }`)
-  const of = (id: number) => keychg.filter(({ key }) => String(key) === `{"id":${id}}`)
+  const of = (id: number) => keychg.filter(ofKey({ id }))
   // T1 began before T2 and committed after it.
-  expect(sentOf(of(70)[0]!)!.lsn).toBeLessThan(sentOf(of(72)[0]!)!.lsn)
+  expect(envelopeOf(of(70)[0]!)!.source.lsn).toBeLessThan(envelopeOf(of(72)[0]!)!.source.lsn)
   await world.deliver(of(72))
   await world.deliver(of(71))
   await world.deliver(of(70))
@@ -95,8 +83,8 @@ test('fact 3 a table without a key comes with null keys: it stops its entity wit
 test('fact 4 a transaction is known by its txId: the id beside it differs on every event, and its ends may be on different partitions', async () => {
   const world = await openWorld(KEYCHG)
   await world.deliver(keychg)
-  const t1 = keychg.map(sentOf).filter((sent) => sent?.tx === 1494)
-  expect(new Set(t1.map((sent) => sent!.transaction)).size).toBe(t1.length)
+  const t1 = keychg.filter(inTransaction(1494)).map(envelopeOf)
+  expect(new Set(t1.map((sent) => sent!.transaction!.id)).size).toBe(t1.length)
   expect([...(await world.sql`select id from odd.key_change where _tx = '1494' order by id`)]).toEqual([
     { id: 70 },
     { id: 71 },
@@ -119,7 +107,7 @@ test('fact 5 BEGIN and END prove nothing: sent again, alone or with a partial co
     expect(decoder.decode(record, 0)).toEqual([{ kind: 'skipped', reason: 'transaction boundary' }])
   // The first half of a transaction is visible before its END, and stands when the other never comes.
   const world = await openWorld(KEYCHG)
-  await world.deliver(keychg.filter((record) => sentOf(record)?.tx === 1494).slice(0, 1))
+  await world.deliver(keychg.filter(inTransaction(1494)).slice(0, 1))
   expect(await world.rows('KeyChange')).toHaveLength(1)
 })
 
@@ -170,7 +158,7 @@ describe('fact 6 a changed key is a delete and a create at one lsn', () => {
 
 test('fact 7 a row written several times in a transaction, or made and deleted, ends as committed; what was rolled back never comes; a no-op update does', async () => {
   const world = await openWorld(KEYCHG)
-  const inOne = (tx: number) => keychg.filter((record) => sentOf(record)?.tx === tx)
+  const inOne = (tx: number) => keychg.filter(inTransaction(tx))
   expect(inOne(1657)).toHaveLength(3)
   await world.deliver(inOne(1657))
   expect(await world.rows('KeyChange')).toEqual([{ id: 50, v: 'v3' }])

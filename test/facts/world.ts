@@ -166,9 +166,3 @@ const isThrough = async (sql: Sql, ends: readonly { topic: string; partition: nu
     return position !== undefined && (position.halted || BigInt(position.next) >= extent.end)
   })
 }
-
-/** Every order in which whole partitions may come. */
-export const orders = <T>(items: readonly T[]): readonly (readonly T[])[] =>
-  items.length < 2
-    ? [items]
-    : items.flatMap((first, n) => orders(items.filter((_, m) => m !== n)).map((rest) => [first, ...rest]))
