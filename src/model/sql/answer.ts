@@ -20,11 +20,11 @@ export const answerSql = (sql: string, type: ValueType): string => {
   }
 }
 
-/** A stored array in answer form, as jsonb. */
+/** A stored array in answer form, as jsonb; null where it is. */
 export const answerListSql = (sql: string, type: ValueType): string => {
   const element = answerSql('u.x', type)
   if (element === 'u.x') return `to_jsonb(${sql})`
-  return `(select coalesce(jsonb_agg(${element} order by u.n), '[]') from unnest(${sql}) with ordinality u(x, n))`
+  return `(select coalesce(jsonb_agg(${element} order by u.n), '[]') from unnest(${sql}) with ordinality u(x, n) having ${sql} is not null)`
 }
 
 /** `jsonb_build_object`, in pieces of 50 fields since Postgres takes no more than 100 arguments. */
