@@ -9,9 +9,10 @@ import { headerBytes } from './header.ts'
 import type { ReadKey } from './key.ts'
 import { fittedCells, type Needed, SchemaMisfit } from './misfit.ts'
 import { nativeOrder } from './native-order.ts'
+import { refuseOldDays } from './old-days.ts'
 import { envelopeTime } from './order.ts'
 import { provenanceOf } from './provenance.ts'
-import type { Place } from './row.ts'
+import { type Place, schemaAt } from './row.ts'
 import type { Reading, Shape } from './shape.ts'
 
 export type ReadRecord = (record: LogRecord, document: Document | undefined, epoch: number, keys: ReadKey) => Decoded
@@ -31,6 +32,7 @@ export const debeziumReader = (
   needed: Needed,
 ): ReadRecord => {
   const cells = fittedCells({ entity, enums, ...rowInEnvelope, missing: 'absent', needed })
+  const refuseOld = refuseOldDays(entity)
   return (record, document, epoch, keys) => {
     const payload = document?.payload
     // After a delete comes a record without value, so that compaction drops the key: the delete itself said all.
@@ -45,7 +47,10 @@ export const debeziumReader = (
       case 'r': {
         if (!isObject(after)) throw new DecodeFault(`a change with op ${op} has no after`)
         const reading = readingOf(record, document, epoch, op, after, payload, source)
-        return shape.upsert(reading, cells(document), keys)
+        const decoded = shape.upsert(reading, cells(document), keys)
+        if (op === 'r' && isObject(source) && source.connector === 'postgresql' && decoded.kind === 'changes')
+          for (const { row } of decoded.changes) refuseOld(row, schemaAt(document.schema, rowInEnvelope.at))
+        return decoded
       }
       case 'd':
         return shape.remove(readingOf(record, document, epoch, op, before, payload, source), keys)
