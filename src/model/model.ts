@@ -82,6 +82,7 @@ export type Encoding =
   | 'NANOS'
   | 'DAYS'
   | 'ISO8601'
+  | 'LOCAL'
   | 'DECIMAL_BYTES'
   | 'JSON_TEXT'
 

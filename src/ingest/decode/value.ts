@@ -209,6 +209,7 @@ const unitOf = (column: Column): TimeUnit | 'DAYS' | undefined => {
       return column.encoding
     case 'AUTO':
     case 'ISO8601':
+    case 'LOCAL':
     case 'DECIMAL_BYTES':
     case 'JSON_TEXT':
       return undefined
@@ -220,9 +221,9 @@ const compileInstant = (column: Column, source: Source, schema: ConnectSchema | 
   const unit = declared ?? unitsBySchema[schema?.name ?? ''] ?? source.unit ?? 'MICROS'
   // A number in a Debezium record is a timestamp without zone; where the declaration itself says how, it is an instant.
   const debezium = source.format === 'DEBEZIUM' || source.format === 'DEBEZIUM_AVRO'
-  const local = schema?.name?.startsWith('local-timestamp-') ?? false
+  const local = column.encoding === 'LOCAL' || (schema?.name?.startsWith('local-timestamp-') ?? false)
   const numbers: Clock = { zone: source.zone, wall: declared === undefined && (debezium || local) }
-  const texts: Clock = { zone: source.zone, wall: schema?.name === 'io.debezium.time.IsoTimestamp' }
+  const texts: Clock = { zone: source.zone, wall: local || schema?.name === 'io.debezium.time.IsoTimestamp' }
   const digitsAreUnits = declared !== undefined || source.unit !== undefined
   return (value, document) => {
     const text = isNumber(value) ? numberText(value, document) : value
