@@ -6,7 +6,7 @@ import type { Entity } from '../../src/model/model.ts'
 import { changeOf } from './decode-one.ts'
 import { column, entity, model } from './entities.ts'
 import { recordOf, sampleRecords } from './samples.ts'
-import { everyType, typed } from './typed.ts'
+import { typed } from './typed.ts'
 
 const decodeAll = (
   file: string,
@@ -22,35 +22,7 @@ const decodeAll = (
 }
 const changesOf = (file: string, probe: Entity): Change[] =>
   decodeAll(file, probe).flatMap(({ decoded }) => (decoded.kind === 'changes' ? decoded.changes : []))
-const reasonsOf = (file: string, probe: Entity): string[] =>
-  decodeAll(file, probe).flatMap(({ decoded }) => ('reason' in decoded ? [decoded.reason] : []))
-
 const types = (topic: string) => typed({ topic })
-
-describe('every type', () => {
-  test('without a schema, decimals as text and times as ISO text', () => {
-    const found = changesOf('debezium/public.types_t.jsonl', types('odd.public.types_t'))
-    expect(found.find(({ row }) => row.id === '1')?.row).toEqual(everyType)
-    expect(found.find(({ row }) => row.id === '5')?.row).toMatchObject({
-      big: '-9007199254740993',
-      day: '0001-01-01',
-      local: '1969-12-31T23:59:59.999999Z',
-    })
-  })
-
-  test('with the schema wrapper, decimals as bytes, days and milliseconds as numbers', () => {
-    const found = changesOf('debezium-schema/public.types_t.jsonl', types('odds.public.types_t'))
-    // `connect` time precision keeps milliseconds.
-    expect(found.find(({ row }) => row.id === '1')?.row).toEqual({ ...everyType, local: '2024-03-10T02:30:00.123Z' })
-  })
-
-  test('infinities and days beyond ISO 8601 are refused by column', () => {
-    const reasons = reasonsOf('debezium/public.types_t.jsonl', types('odd.public.types_t'))
-    expect(new Set(reasons)).toEqual(
-      new Set(['Typed.day is outside the years 0001 to 9999', 'Typed.real is not a finite number']),
-    )
-  })
-})
 
 const keychg = (topic: string) => entity('KeyChange', ['id'], [column('id', 'Int!'), column('v', 'String!')], { topic })
 
