@@ -11,7 +11,7 @@ export type Position = { readonly topic: string; readonly partition: number; rea
  * - Postgres by Debezium: major = the later of the change's lsn and of the last commit before its transaction's, minor = the change's
  *   lsn. A transaction that was open while a snapshot was taken has changes with lsns before the snapshot's and commits after it.
  * - MySQL by Debezium: major = binlog file and position, minor = 1 + row.
- * - declared version, or event time (microseconds): major = that, minor = offset.
+ * - declared version, or event time (microseconds): major = that, minor = the record's place in the log.
  * - neither: major = offset, minor = 0.
  * An initial snapshot read has minor = 0, so it loses ties against the stream.
  * `incremental`: an incremental-snapshot read, which has no version: it wins by offset over what came earlier from the same
@@ -28,8 +28,11 @@ export type OrderedVersion = {
 /** What a row says of its last change. `trace`: W3C traceparent. `tx`: the source's id of its transaction. */
 export type Provenance = { readonly trace?: string; readonly tx?: string }
 
-/** Why a change was not applied. `not-owner`: conflict OWNER, and somebody else wrote it. */
-export type DropReason = 'older' | 'duplicate' | 'truncated' | 'not-owner'
+/**
+ * Why a change was not applied. `truncated`: a truncate came after it. `not-owner`: conflict OWNER, and somebody else wrote it.
+ * `older-fields`: conflict FIELD_CLOCK, and some of its fields were written or deleted later; the others were applied.
+ */
+export type DropReason = 'older' | 'duplicate' | 'truncated' | 'not-owner' | 'older-fields'
 
 /** A column's value in JSON form: bigint-exact numbers as text, DateTime as ISO UTC, list columns as arrays, JSON columns as JSON text. */
 export type CellValue = Literal | readonly Literal[] | { readonly json: string }

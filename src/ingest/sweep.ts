@@ -195,18 +195,27 @@ type OlderRow = {
 }
 
 /** The next rows by key, and whether each is to go. */
-const olderRows = (tx: Tx, { entity, below }: Job, after: readonly CellValue[] | undefined): Promise<OlderRow[]> => {
+const olderRows = (tx: Tx, job: Job, after: readonly CellValue[] | undefined): Promise<OlderRow[]> => {
+  const { entity, below } = job
   const columns = entity.key.map((name) => ident(columnName(name)))
   const keys = entity.key.map((name, i) => answerSql(`e.${columns[i]}`, columnOf(entity, name).type))
   const last = entity.key.map((name, i) => `($4::text::json->>${i})::${columnSqlType(columnOf(entity, name))}`)
   const from = after === undefined ? '$4::text is null' : `(${columns.join(', ')}) > (${last.join(', ')})`
   return tx.unsafe<OlderRow[]>(
     `select json_build_array(${keys.join(', ')}) as key, _partition as partition, _offset::text as "offset",
-      not _deleted and (_epoch, _version, _tie) < ($1::int, $2::bigint, $3::bigint) as older
+      ${isOlder(job)} as older
     from ${entityTable(entity)} e where ${from} order by ${columns.join(', ')} limit ${chunk}`,
     [below.epoch, String(below.major), String(below.minor), after === undefined ? null : JSON.stringify(after)],
     { prepare: true },
   )
+}
+
+/** Of a row that was written in part after a truncate, what it held before goes too. */
+const isOlder = ({ reason, entity }: Job): string => {
+  if (reason !== 'truncated' || entity.conflict !== 'FIELD_CLOCK')
+    return 'not _deleted and (_epoch, _version, _tie) < ($1::int, $2::bigint, $3::bigint)'
+  const floor = 'jsonb_build_array($1::int, $2::bigint, $3::bigint)'
+  return `not _deleted and coalesce(_clocks->'-', '[]') < ${floor} and exists (select from jsonb_each(_clocks) c where c.value < ${floor})`
 }
 
 /** The row keeps the place of its own last record: incremental reads are judged by it. */

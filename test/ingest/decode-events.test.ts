@@ -1,7 +1,7 @@
 /** Plain JSON rows, domain events, and arrays whose elements are rows. */
 import { describe, expect, test } from 'vitest'
 import { createDecoder } from '../../src/ingest/decode.ts'
-import type { Entity, SourceEvent } from '../../src/model/model.ts'
+import type { Entity, Format, SourceEvent } from '../../src/model/model.ts'
 import { changeOf } from './decode-one.ts'
 import { column, entity, model } from './entities.ts'
 import { recordOf } from './samples.ts'
@@ -58,6 +58,32 @@ describe('format JSON: a record is a row', () => {
       eventTime: '2024-03-10T02:30:00.123Z',
       version: { major: 1_710_037_800_123_000n, minor: 7n },
     })
+  })
+
+  test('FIELD_CLOCK orders likewise, and of equally late records of two partitions none is equal', () => {
+    const probe = { ...incident({ time: ['happened'] }), conflict: 'FIELD_CLOCK' as const }
+    const value = { tenant_id: 'a', id: 'i', severity: 1, happened: 1_710_037_800_123 }
+    const versions = [0, 1].map((partition) => changeOf(decode(probe, value, { partition })).version)
+    expect(versions[0]).toMatchObject({ major: 1_710_037_800_123_000n, minor: 7n })
+    expect(versions[1]).toMatchObject({ major: 1_710_037_800_123_000n, minor: 2n ** 48n + 7n })
+  })
+
+  test('OWNER: what somebody else wrote is dropped and never bad; the header goes before what the record says of itself', () => {
+    const row = { tenant_id: 'a', id: 'i', severity: 1 }
+    const said = (writer: string | undefined, source: string, data: unknown = row, format: Format = 'CLOUDEVENTS') => {
+      const probe = { ...incident({ format, owner: 'ops' }), conflict: 'OWNER' as const }
+      const value = format === 'CLOUDEVENTS' ? { specversion: '1.0', id: '1', type: 't', source, data } : data
+      const [decoded] = decode(probe, value, { headers: writer === undefined ? {} : { 'forebay-writer': writer } })
+      return decoded?.kind === 'dropped' ? decoded.reason : decoded?.kind
+    }
+    expect(said(undefined, 'ops')).toBe('changes')
+    expect(said(undefined, 'crm')).toBe('not-owner')
+    expect(said('ops', 'crm')).toBe('changes')
+    expect(said('crm', 'ops')).toBe('not-owner')
+    expect(said('ops', '', row, 'JSON')).toBe('changes')
+    expect(said(undefined, '', row, 'JSON')).toBe('not-owner')
+    expect(said('crm', 'ops', { ...row, severity: 'high' })).toBe('not-owner')
+    expect(said('ops', 'ops', { ...row, severity: 'high' })).toBe('bad')
   })
 
   test('a null value deletes by key; with a declared version it goes by the offset alone', () => {

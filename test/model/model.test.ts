@@ -52,6 +52,17 @@ type K @entity(domain: "d", key: "id", source: { topic: "k" }) { id: ID! }`
     })
   })
 
+  test('conflict OWNER asks for the source’s owner, or else for the domain’s', async () => {
+    const sdl = (source: string) =>
+      `extend enum Role { READER } extend schema @domain(name: "shop", owner: "sales") type Thing @entity(domain: "shop", key: "id", conflict: OWNER, source: ${source}) { id: ID! }`
+    const ownerOf = async (source: string) => {
+      const loaded = await parseSchema([{ name: 'shop.graphql', text: sdl(source) }])
+      return loaded.ok ? loaded.model.entities.get('Thing')!.source.owner : loaded.faults
+    }
+    expect(await ownerOf('{ topic: "t", owner: "crm" }')).toBe('crm')
+    expect(await ownerOf('{ topic: "t" }')).toBe('sales')
+  })
+
   test('events map and set the entity’s fields', () => {
     const { source, conflict } = model.entities.get('OrderEvent')!
     expect(conflict).toBe('EVENT_TIME')

@@ -4,16 +4,20 @@
  *
  * `_clocks` holds a clock by column, that of the change which wrote it; `+` is the latest upsert's and `-` the latest delete's. A row
  * lives if the latest upsert is later than the latest delete; a field holds what the latest upsert that carried it gave, if that is
- * later than the latest delete. A clock is `[epoch, event time in microseconds, offset]`: jsonb compares such lists number by number,
- * exactly, and a shorter list is earlier.
+ * later than the latest delete. A clock is `[epoch, event time in microseconds, place in the log]`: jsonb compares such lists number by
+ * number, exactly, and a shorter list is earlier. No two records have equal ones.
+ *
+ * `?` is the clock of the latest change of the key that waits for an image (C15). What the row held under its other key counts as
+ * carried by that change: `_absent` are the columns that nothing later has written.
  */
 import { quote } from '../../model/names.ts'
 import type { Merge } from './version-merge.ts'
 
 const clock = (row: string, name: string): string => `coalesce(${row}._clocks->${name}, '[]')`
 const latest = (name: string): string => `greatest(${clock('e', name)}, ${clock('excluded', name)})`
+// With equal clocks it is the same record, which a replay may read otherwise than live did.
 const laterOf = (name: string, what: string): string =>
-  `case when ${clock('excluded', name)} > ${clock('e', name)} then excluded.${what} else e.${what} end`
+  `case when ${clock('excluded', name)} >= ${clock('e', name)} then excluded.${what} else e.${what} end`
 
 export const clockMerge = (payload: readonly string[]): Merge => {
   const deleted = latest(`'-'`)
@@ -27,8 +31,14 @@ export const clockMerge = (payload: readonly string[]): Merge => {
       `case when (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) then excluded.${name} else e.${name} end`,
     ],
   )
+  const awaiting = (what: string) =>
+    `case when ${clock('excluded', "'?'")} > ${clock('e', "'?'")} then excluded.${what} else e.${what} end`
+  const awaited = latest("'?'")
+  const lacking = `select a from unnest(${awaiting('_absent')}) a
+        where ${awaited} > greatest(${deleted}, coalesce(e._clocks->a, '[]'), coalesce(excluded._clocks->a, '[]'))`
   return {
     newer: `exists (select from jsonb_each(excluded._clocks) c where c.value > coalesce(e._clocks->c.key, '[]') and (c.key in ('+', '-') or c.value > coalesce(e._clocks->'-', '[]')))`,
+    same: `exists (select from jsonb_each(excluded._clocks) c where c.value = e._clocks->c.key)`,
     set: [
       ...columns.map(({ name, text }): [string, string] => [
         name,
@@ -38,8 +48,8 @@ export const clockMerge = (payload: readonly string[]): Merge => {
       ['_deleted', isGone],
       ['_deleted_at', `case when ${isGone} then coalesce(e._deleted_at, now()) end`],
       ['_raw', rawSql(words, deleted)],
-      ['_absent', 'null'],
-      ['_awaits', 'null'],
+      ['_absent', `nullif(array(${lacking}), '{}')`],
+      ['_awaits', `case when exists (${lacking}) then ${awaiting('_awaits')} end`],
       [
         '_clocks',
         `(select jsonb_object_agg(key, value) from (
@@ -53,6 +63,6 @@ export const clockMerge = (payload: readonly string[]): Merge => {
 /** The source's own words of the columns as they stand after the merge. */
 const rawSql = (columns: readonly string[], deleted: string): string =>
   `case when e._raw is not null or excluded._raw is not null then nullif((select coalesce(jsonb_object_agg(c, w), '{}') from (
-        select c, case when coalesce(excluded._clocks->c, '[]') > coalesce(e._clocks->c, '[]') then excluded._raw->c else e._raw->c end as w
+        select c, case when coalesce(excluded._clocks->c, '[]') >= coalesce(e._clocks->c, '[]') then excluded._raw->c else e._raw->c end as w
         from unnest(array[${columns.join(', ')}]::text[]) c
         where greatest(coalesce(e._clocks->c, '[]'), coalesce(excluded._clocks->c, '[]')) > ${deleted}) r where w is not null), '{}') end`

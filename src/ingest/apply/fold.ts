@@ -77,8 +77,8 @@ const wentBack = (known: Change, older: Change): boolean =>
 const instant = ({ eventTime }: Change): string => eventTime?.slice(0, -1) ?? ''
 
 const folds = (entity: Entity, known: Change, next: Change): boolean => {
-  // The image that a row leaves behind under its old key is the stored one; and field clocks judge each field by itself.
-  if (known.keyChange || next.keyChange || entity.conflict === 'FIELD_CLOCK') return false
+  // The image that a row leaves behind under its old key is the stored one.
+  if (known.keyChange || next.keyChange) return false
   if (known.version.kind !== 'ordered' || next.version.kind !== 'ordered' || next.absent.length || known.absent.length)
     return false
   if (entity.tenant.kind !== 'COLUMN') return true

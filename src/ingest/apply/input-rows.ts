@@ -43,7 +43,7 @@ const engineInputs: readonly Input[] = [
   plain('_tx', 'text', ({ change }) => change.provenance?.tx),
 ]
 const clocks = (entity: Entity): readonly Input[] =>
-  entity.conflict === 'FIELD_CLOCK' ? [asText('_clocks', 'jsonb', ({ change }) => clocksJson(entity, change))] : []
+  entity.conflict === 'FIELD_CLOCK' ? [asText('_clocks', 'jsonb', (row) => clocksJson(entity, row))] : []
 /** Those of them that the table has too. */
 export const engineColumns = (entity: Entity): readonly string[] =>
   [...engineInputs, ...clocks(entity)].map(({ name }) => name)
@@ -65,14 +65,15 @@ const inputsOf = (entity: Entity, keeps: boolean): readonly Input[] => {
 }
 
 /** conflict: FIELD_CLOCK, see clock-merge.ts. */
-const clocksJson = (entity: Entity, { op, row, absent, version }: Change): string => {
+const clocksJson = (entity: Entity, { change: { op, row, absent, version }, awaits }: Row): string => {
   if (version.kind !== 'ordered') throw new Error('a change without a version has no clock')
   const clock = `[${version.epoch}, ${version.major}, ${version.minor}]`
   if (op === 'delete') return `{"-": ${clock}}`
-  const written = entity.columns.filter(
-    ({ name }) => !entity.key.includes(name) && name in row && !absent.includes(name),
-  )
-  return `{${['+', ...written.map(({ name }) => columnName(name))].map((name) => `${JSON.stringify(name)}: ${clock}`).join(', ')}}`
+  const written = entity.columns
+    .filter(({ name }) => !entity.key.includes(name) && name in row && !absent.includes(name))
+    .map(({ name }) => columnName(name))
+  const names = ['+', ...(awaits === undefined ? [] : ['?']), ...written]
+  return `{${names.map((name) => `${JSON.stringify(name)}: ${clock}`).join(', ')}}`
 }
 
 const columnInput = (entity: Entity, column: Entity['columns'][number]): Input => {

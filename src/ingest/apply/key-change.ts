@@ -14,7 +14,7 @@ import type { Row } from './input-rows.ts'
 /** A row with what it has to do for the change of its key. */
 export const keyChangeOf = (entity: Entity, change: Change): Row => {
   const { keyChange } = change
-  if (!keyChange || entity.conflict === 'FIELD_CLOCK') return { change }
+  if (!keyChange) return { change }
   const oldKey = keyChange.side === 'old' ? change.row : keyChange.key
   const id = `${change.version.epoch}/${keyChange.id}/${keyText(entity, { row: oldKey })}`
   if (keyChange.side === 'old') return { change, leaves: id }

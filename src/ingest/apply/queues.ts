@@ -2,7 +2,8 @@
  * What becomes of the records of keys that have something parked (C19), each key in the order of its log:
  *
  *   a record that can't be read        is parked
- *   a partial change behind a parked   waits: what it leaves out, the parked record may have brought
+ *   a partial change behind a parked   waits: what it leaves out, the parked record may have brought (with field clocks each field is
+ *                                      judged by itself, so that none waits)
  *   a full image, or a delete          is applied; if the guard really stores it and the log's order is the key's order, it supersedes
  *                                      what was parked before it
  *   anything, once nothing is parked   is applied
@@ -54,7 +55,7 @@ export const workQueues = async (model: Model, queues: readonly Queue[], hands: 
   )
   for (;;) {
     const turns = all.flatMap((progress) => {
-      const steps = advance(progress, fates)
+      const steps = advance(entityOf(model, progress.queue.entity), progress, fates)
       return steps.length > 0 ? [{ progress, steps }] : []
     })
     if (turns.length === 0) return { fates, superseded }
@@ -82,12 +83,12 @@ export const workQueues = async (model: Model, queues: readonly Queue[], hands: 
 }
 
 /** Lets what must wait wait, and answers with the next steps that may be written. */
-const advance = (progress: Progress, fates: Map<Step, Fate>): readonly Step[] => {
+const advance = (entity: Entity, progress: Progress, fates: Map<Step, Fate>): readonly Step[] => {
   const { steps } = progress.queue
   const taken: Step[] = []
   while (progress.next < steps.length) {
     const step = steps[progress.next]!
-    const writes = step.act.kind !== 'bad' && (progress.waiting.length === 0 || !isPartial(step))
+    const writes = step.act.kind !== 'bad' && (progress.waiting.length === 0 || !isPartial(entity, step))
     if (!writes && taken.length > 0) break
     progress.next += 1
     if (writes) {
@@ -102,11 +103,12 @@ const advance = (progress: Progress, fates: Map<Step, Fate>): readonly Step[] =>
   return taken
 }
 
-const isPartial = ({ act }: Step): boolean => act.kind === 'change' && act.change.absent.length > 0
+const isPartial = ({ conflict }: Entity, { act }: Step): boolean =>
+  conflict !== 'FIELD_CLOCK' && act.kind === 'change' && act.change.absent.length > 0
 
 /** Where something else orders a key's changes, a parked record may be the later one for all that the log says. */
 export const orderedByLog = ({ conflict, source }: Entity): boolean =>
-  conflict === 'VERSION' && source.version === undefined
+  (conflict === 'VERSION' || conflict === 'OWNER') && source.version === undefined
 
 /** `at` was before `step` and is no part of what `step` leaves behind. After a kill of the connector offsets rise while its order goes back. */
 const precedes = (at: Omit<Held, 'id'>, { record, epoch, told }: Step): boolean => {

@@ -1,7 +1,14 @@
-/** What ON CONFLICT DO UPDATE does for stored `e` and new `excluded`: each assignment, and whether the new change counts at all. */
+/**
+ * What ON CONFLICT DO UPDATE does for stored `e` and new `excluded`: each assignment, and whether the new change counts at all. `same`:
+ * whether the new change is the record that the row, or some field of it, stands on.
+ */
 import { quote } from '../../model/names.ts'
 
-export type Merge = { readonly set: readonly (readonly [name: string, value: string])[]; readonly newer: string }
+export type Merge = {
+  readonly set: readonly (readonly [name: string, value: string])[]
+  readonly newer: string
+  readonly same: string
+}
 
 const equal = '(e._epoch, e._version, e._tie) = (excluded._epoch, excluded._version, excluded._tie)'
 
@@ -9,6 +16,7 @@ const equal = '(e._epoch, e._version, e._tie) = (excluded._epoch, excluded._vers
 export const versionMerge = (payload: readonly string[]): Merge => ({
   newer: `case when excluded._version = -1 then e._partition = excluded._partition and e._offset < excluded._offset
     else (e._epoch, e._version, e._tie) < (excluded._epoch, excluded._version, excluded._tie) end`,
+  same: `(e._partition, e._offset) = (excluded._partition, excluded._offset) and (excluded._version = -1 or ${equal})`,
   set: [
     ...payload.map((name): [string, string] => [
       name,

@@ -44,10 +44,10 @@ export const sumDropped = (dropped: readonly Dropped[]): readonly Dropped[] =>
         count: same.reduce((total, { count }) => total + count, 0),
       }))
 
-const droppedOf = (entity: string, older: number, duplicate: number): Dropped[] => [
-  ...(older > 0 ? [{ entity, reason: 'older' as const, count: older }] : []),
-  ...(duplicate > 0 ? [{ entity, reason: 'duplicate' as const, count: duplicate }] : []),
-]
+const droppedOf = (entity: string, counts: Partial<Record<DropReason, number>>): Dropped[] =>
+  Object.entries(counts).flatMap(([reason, count]) =>
+    count > 0 ? [{ entity, reason: reason as DropReason, count }] : [],
+  )
 
 /** In the order of the log. Throws Restored, Unfit, and what Postgres throws. */
 export type Write = (tx: Tx, changes: readonly Change[], from: Origins) => Promise<Written>
@@ -118,8 +118,9 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
       const keeps = rows.some(({ leaves }) => leaves !== undefined)
       const parameters = inputParameters(entity, rows, keeps)
       const outcome = await run<Outcome>(entity, keeps ? keeping() : change, parameters)
-      const { applied, refreshed, older, duplicate, logged, kept } = outcome
-      total = sum(total, { rows: applied, refreshed, dropped: droppedOf(entity.name, older, duplicate), logged })
+      const { applied, refreshed, older, duplicate, olderFields, logged, kept } = outcome
+      const dropped = droppedOf(entity.name, { older, duplicate, 'older-fields': olderFields })
+      total = sum(total, { rows: applied, refreshed, dropped, logged })
       const { topic } = entity.source
       for (const { partition, offset } of outcome.moved)
         refused.push({ entity: entity.name, topic, partition, offset: BigInt(offset) })
@@ -129,15 +130,16 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
     const writeEntity = async (entity: Entity, own: readonly Change[]): Promise<void> => {
       const { layers, older, duplicate, restored: wentBack } = fold(entity, own)
       restored.push(...wentBack.map(({ position }) => position))
-      total = sum(total, { ...nothing, dropped: droppedOf(entity.name, older, duplicate) })
+      total = sum(total, { ...nothing, dropped: droppedOf(entity.name, { older, duplicate }) })
       const rows = layers.map((changes) => changes.map((change) => keyChangeOf(entity, change)))
       const ids = await Promise.all([announce(tx, entity, rows.flat()), ...rows.map((one) => layer(entity, one))])
       const fill = (some: readonly string[]) => run<Filled>(entity, statements.get(entity.name)!.fill(), [[...some]])
       const { applied, logged } = await bringImages(tx, entity, ids.flat(), fill)
       total = sum(total, { ...nothing, rows: applied, logged })
     }
-    const byEntity = Map.groupBy(changes, ({ entity }) => entity)
-    await Promise.all([...byEntity].map(([name, own]) => writeEntity(entityOf(model, name), own)))
+    // In one order, as keys within a statement are: two writers that meet on rows of two entities would wait for each other.
+    const byEntity = [...Map.groupBy(changes, ({ entity }) => entity)].sort(([a], [b]) => (a < b ? -1 : 1))
+    await Promise.all(byEntity.map(([name, own]) => writeEntity(entityOf(model, name), own)))
     if (restored.length) throw new Restored(restored)
     if (refused.length) throw new Unfit(refused, 'its key belongs to another tenant already')
     return total

@@ -47,7 +47,7 @@ export const debeziumReader = (
       case 'r': {
         if (!isObject(after)) throw new DecodeFault(`a change with op ${op} has no after`)
         const reading = readingOf(record, document, epoch, op, after, payload, source)
-        const decoded = shape.upsert(reading, cells(document), keys)
+        const decoded = shape.upsert(reading, () => cells(document), keys)
         if (op === 'r' && isObject(source) && source.connector === 'postgresql' && decoded.kind === 'changes')
           for (const { row } of decoded.changes) refuseOld(row, schemaAt(document.schema, rowInEnvelope.at))
         return decoded

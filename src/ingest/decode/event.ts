@@ -48,14 +48,15 @@ export const eventReader = (
     if (event === undefined) {
       const row = cloud ? envelope.data : envelope
       if (!isObject(row)) throw new DecodeFault('has no data object')
-      return shape.upsert(read(row), rowCells(document), keys)
+      return shape.upsert(read(row), () => rowCells(document), keys)
     }
     const row = event.at ? walk(envelope, event.at) : cloud ? (envelope.data ?? envelope) : envelope
     if (event.op === 'DELETE')
       return shape.remove(read(isObject(row) && mapped(row, envelope, event.map, entity)), keys)
     if (!isObject(row)) throw new DecodeFault(`has no object at ${event.at?.join('.') ?? 'data'}`)
     const reading = read(row)
-    return shape.upsert(event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading, event.cells(document), keys)
+    const cells = () => event.cells(document)
+    return shape.upsert(event.op === 'PATCH' ? { ...reading, missing: 'absent' } : reading, cells, keys)
   }
 }
 

@@ -36,7 +36,8 @@ export type Reading = Origin & {
 }
 
 export type Shape = {
-  upsert(reading: Reading, cells: readonly Cell[], keys: ReadKey): Decoded
+  /** `cells` throws where the record's own schema doesn't fit, and is asked only for what counts. */
+  upsert(reading: Reading, cells: () => readonly Cell[], keys: ReadKey): Decoded
   /** By the record's key, else by `row`. */
   remove(reading: Reading, keys: ReadKey): Decoded
   /** Every row. */
@@ -77,7 +78,8 @@ export const compileShape = (
 const ownedShape = (entity: Entity, shape: Shape): Shape => {
   const { owner } = entity.source
   const foreign: Decoded = { kind: 'dropped', entity: entity.name, reason: 'not-owner' }
-  const isOwn = ({ writer, record }: Reading) => (writer ?? headerText(record, 'forebay-writer')) === owner
+  // The header first: the journal sets it itself, and what a record says of its own source anybody can write.
+  const isOwn = ({ writer, record }: Reading) => (headerText(record, 'forebay-writer') ?? writer) === owner
   return {
     upsert: (reading, cells, keys) => (isOwn(reading) ? shape.upsert(reading, cells, keys) : foreign),
     remove: (reading, keys) => (isOwn(reading) ? shape.remove(reading, keys) : foreign),
@@ -104,7 +106,7 @@ const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape =
   return {
     upsert(reading, cells, keys) {
       const { live, missing, placeholders, document } = reading
-      const row = readRow(cells, [reading.row, reading.envelope], document, missing, placeholders)
+      const row = readRow(cells(), [reading.row, reading.envelope], document, missing, placeholders)
       const moved = keyChange(reading, keys, row.absent)
       return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false), ...moved })
     },
@@ -171,8 +173,9 @@ const arrayShape = (
     return { kind: 'changes', changes: [], sets: [{ entity: entity.name, parent, rows, ...stamped }] }
   }
   return {
-    upsert(reading) {
+    upsert(reading, fitting) {
       const { row, document, missing, placeholders, live } = reading
+      fitting()
       const found = walk(row, each)
       if (found === undefined ? missing === 'absent' : placeholders && unavailable(found)) {
         return { kind: 'skipped', reason: 'array not sent' }

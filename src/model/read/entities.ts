@@ -2,7 +2,7 @@
 import type { FieldDefinitionNode } from 'graphql'
 import type { Column, Encoding, Entity } from '../model.ts'
 import { type Draft, type EntityDraft, isJoin, readTag, scalars, shapeOf, valueTypeOf } from './declared.ts'
-import { type Directive, directiveNamed, itemsOf, textNodes, textOf } from './directive.ts'
+import { type Directive, directiveNamed, fieldOf, itemsOf, textNodes, textOf } from './directive.ts'
 import { described, type Folder, type TypeDeclaration } from './document.ts'
 import { instead, placeOf, sentence } from './fault.ts'
 import { readJoins, readPicks } from './joins.ts'
@@ -12,7 +12,7 @@ import { namingOf, optional, readSource, type SourceWords, sourceWords, steps } 
 import { readTenants } from './tenant.ts'
 import { readWhere } from './where.ts'
 
-export type DomainWords = ReadonlyMap<string, { readonly source: SourceWords }>
+export type DomainWords = ReadonlyMap<string, { readonly owner: string; readonly source: SourceWords }>
 
 /** Fills `entities` (the map that `scope` resolves by) with every type that has @entity. */
 export const readEntities = (
@@ -66,7 +66,10 @@ const readColumns = (
     .filter((field) => !isJoin(folder, scope, field))
     .map((field) => readColumn(folder, scope, name, field, naming))
     .filter((column) => column !== undefined)
-  const source = readSource(scope, name, columns, own, common, placeOf(directive.literal('source') ?? directive.node))
+  const conflict = (directive.value('conflict') ?? 'VERSION') as Entity['conflict']
+  const at = placeOf(directive.literal('source') ?? directive.node)
+  const source = readSource(scope, name, columns, own, common, at)
+  checkConflict(scope, name, conflict, own)
   return {
     name,
     domain,
@@ -75,21 +78,41 @@ const readColumns = (
     columns,
     joins: [],
     tenant: { kind: 'NONE' },
-    source: source ?? { topic: '', format: 'DEBEZIUM', zone: 'UTC' },
-    conflict: readConflict(scope, directive),
+    source: {
+      ...(source ?? { topic: '', format: 'DEBEZIUM', zone: 'UTC' }),
+      ...optional('owner', conflict === 'OWNER' ? ownerOf(own, common, domains.get(domain)?.owner) : undefined),
+    },
+    conflict,
     place,
   }
 }
 
-const readConflict = (scope: Scope, directive: Directive): Entity['conflict'] => {
-  const conflict = directive.value('conflict')
-  if (conflict === 'FIELD_CLOCK' || conflict === 'OWNER')
+/** Who alone may write, by conflict OWNER. */
+const ownerOf = (own: SourceWords, common: SourceWords, domainOwner: string | undefined): string | undefined =>
+  textOf(own.value.owner) ?? textOf(common.value.owner) ?? domainOwner
+
+/** What an entity's own source says of order, and its conflict does not follow. */
+const checkConflict = (scope: Scope, name: string, conflict: Entity['conflict'], own: SourceWords): void => {
+  const word = (field: string) => fieldOf(own.literal, field)
+  const [owner, version, each] = [word('owner'), word('version'), word('each')]
+  if (owner !== undefined && conflict !== 'OWNER')
     scope.report(
-      directive.literal('conflict')!,
-      `conflict: ${conflict} is not running yet`,
-      'Use VERSION or EVENT_TIME.',
+      owner,
+      `${name} names an owner, whom conflict: ${conflict} does not ask for`,
+      'Write `conflict: OWNER`, or leave it out.',
     )
-  return conflict === 'EVENT_TIME' ? 'EVENT_TIME' : 'VERSION'
+  if (version !== undefined && (conflict === 'EVENT_TIME' || conflict === 'FIELD_CLOCK'))
+    scope.report(
+      version,
+      `${name} declares a version, but conflict: ${conflict} goes by the event time`,
+      'Leave it out, or use conflict: VERSION.',
+    )
+  if (each !== undefined && conflict === 'FIELD_CLOCK')
+    scope.report(
+      each,
+      `${name} is the elements of an array, which come whole, so that its fields have no clocks of their own`,
+      'Use conflict: EVENT_TIME.',
+    )
 }
 
 const readColumn = (

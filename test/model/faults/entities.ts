@@ -33,6 +33,21 @@ export const entityFaults: readonly FaultCase[] = [
     sdl: entity('x: Int @column(encoding: ‸MILIS)'),
     says: 'Write MILLIS',
   },
+  {
+    rule: 'an owner that the conflict does not ask for is refused',
+    sdl: sourced('{ topic: "t", owner: ‸"crm" }'),
+    says: 'Write `conflict: OWNER`',
+  },
+  ...['EVENT_TIME', 'FIELD_CLOCK'].map((conflict) => ({
+    rule: `a version that ${conflict} would not look at is refused`,
+    sdl: sourced(`{ topic: "t", version: ‸"rev" }, conflict: ${conflict}`),
+    says: 'goes by the event time',
+  })),
+  {
+    rule: 'field clocks for the elements of an array are refused',
+    sdl: sourced('{ topic: "t", each: ‸"parts" }, conflict: FIELD_CLOCK'),
+    says: 'which come whole',
+  },
   { rule: 'an unknown field of the source is named', sdl: sourced('{ topic: "t", ‸zon: "UTC" }'), says: 'Write zone' },
   { rule: 'a scalar that can not be stored is refused', sdl: entity('x: ‸Duration'), says: 'no field can store' },
   { rule: 'a list of lists is refused', sdl: entity('x: ‸[[Int!]!]!'), says: 'list of lists' },

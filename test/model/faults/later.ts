@@ -39,11 +39,6 @@ export const laterFaults: readonly FaultCase[] = [
     sdl: 'type Thing @entity(domain: "shop", key: "id", source: { topic: "t" }) { id: ID! x: String @pii(kind: EMAIL, class: ‸RESTRICTED) }',
     says: 'class RESTRICTED of Thing.x is not running yet',
   },
-  ...['FIELD_CLOCK', 'OWNER'].map((conflict) => ({
-    rule: `conflict ${conflict} is refused by name`,
-    sdl: sourced('{ topic: "t" }', `, conflict: ‸${conflict}`),
-    says: `conflict: ${conflict} is not running yet`,
-  })),
   {
     rule: 'a bucket’s lateness is refused by name',
     sdl: orders('hour: DateTime! @from(path: "placedAt", bucket: { by: HOUR, lateness: ‸"PT15M" })'),
