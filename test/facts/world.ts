@@ -77,7 +77,7 @@ export const openWorld = async (text: string, schemas: Schemas = noRegistry): Pr
   return {
     sql,
     async deliver(records) {
-      const dropped = { older: 0, duplicate: 0, truncated: 0, 'not-owner': 0 }
+      const dropped = { older: 0, duplicate: 0, truncated: 0, 'not-owner': 0, 'older-fields': 0 }
       for (const record of records) append(record)
       const source = memorySource(partitions)
       source.append(...[...logs.values()].flat())
