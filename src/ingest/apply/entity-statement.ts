@@ -10,7 +10,7 @@ import type { Entity } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
 import { clockMerge } from './clock-merge.ts'
 import { engineColumns, inputSql } from './input-rows.ts'
-import { imageName, imagesOf, type LoggedPath, loggedSql } from './logged.ts'
+import { type LoggedPath, loggedKeys, loggedSql } from './logged.ts'
 import { type Merge, versionMerge } from './version-merge.ts'
 
 /**
@@ -30,6 +30,8 @@ export type Outcome = {
   readonly kept: readonly string[]
 }
 export type Refusal = { readonly partition: number; readonly offset: string }
+
+const imageName = (image: string, name: string): string => ident(`${image}_${name.slice(1, -1)}`)
 
 const columnsOf = (entity: Entity) => {
   const key = entity.key.map((name) => ident(columnName(name)))
@@ -73,7 +75,7 @@ export const entityStatement = (
   const returned = [
     ...key.map((name) => `new.${name} as ${imageName('key', name)}`),
     '(old._partition, old._offset) = (new._partition, new._offset) as refreshed',
-    ...imagesOf(paths),
+    ...loggedKeys(entity, paths),
     ...[...(keeps ? [...payload, '"_deleted"', '"_absent"', '"_awaits"'] : []), ...(clocked ? ['"_clocks"'] : [])].map(
       (name) => `old.${name} as ${imageName('was', name)}`,
     ),
@@ -86,7 +88,7 @@ stored as (
     ${merge.set.map(([name, value]) => `${name} = ${value}`).join(',\n    ')}
   where (${(refresh ? refreshGuards(merge) : [merge.newer]).join(' or ')}) and ${sameTenant}
   returning ${returned.join(', ')}),
-${loggedSql(entity, paths)}
+${loggedSql(paths)}
 ${keeps ? keptSql(entity, payload, json) : ''}${clocked ? overtakenSql(entity) : ''}
 rejected as (
   select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
@@ -184,8 +186,8 @@ export const fillStatement = (entity: Entity, paths: readonly LoggedPath[]): str
 stored as (
   update ${table} e set ${[...sets, ...clocks, '_absent = null', '_awaits = null'].join(', ')}
   from input i where ${onKey('e', 'i')} and e._awaits = i._change and not e._deleted
-  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...imagesOf(paths)].join(', ')}),
-${loggedSql(entity, paths)}
+  returning ${[...key.map((name) => `new.${name} as ${imageName('key', name)}`), ...loggedKeys(entity, paths)].join(', ')}),
+${loggedSql(paths)}
 done as (select 1)
 select (select count(*)::int from stored) as applied, (select coalesce(sum(n), 0)::int from logged) as logged`
 }

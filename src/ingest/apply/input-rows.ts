@@ -105,8 +105,12 @@ export const inputSql = (entity: Entity, first: number, keeps: boolean): string 
 export const inputParameters = (entity: Entity, rows: readonly Row[], keeps: boolean): readonly string[] =>
   inputsOf(entity, keeps).map(({ value }) => arrayText(rows.map((row) => value(row) ?? null)))
 
-/** Elements are texts, numbers, booleans and nulls. */
+/**
+ * Elements are texts, numbers, booleans and nulls. Of nulls alone there need be none: `unnest` fills up shorter arrays, and most of the
+ * engine's columns have no value in most batches.
+ */
 const arrayText = (elements: readonly CellValue[]): string => {
+  if (elements.every((element) => element === null)) return '{}'
   const json = JSON.stringify(elements)
   return controls.test(json) ? byHand(elements) : `{${json.slice(1, -1)}}`
 }

@@ -15,39 +15,42 @@ export type LoggedPath = {
   readonly watched: readonly string[]
 }
 
-export const imageName = (image: string, name: string): string => ident(`${image}_${name.slice(1, -1)}`)
+/**
+ * What `stored` returns for the log: of each path the raw key of the old image and that of the new one, where it has to be logged. It is
+ * built while both images are at hand: kept as columns and compared later they cost Postgres twice as much.
+ */
+export const loggedKeys = (entity: Entity, paths: readonly LoggedPath[]): readonly string[] =>
+  paths.flatMap(({ values, watched }, n) => {
+    const columns = (image: string, names: readonly string[]) =>
+      names.map((name) => `${image}.${ident(columnName(name))}`)
+    const row = (image: string, names: readonly string[]) => `(${columns(image, names).join(', ')})`
+    const changed = `(old._live is distinct from new._live or ${row('old', watched)} is distinct from ${row('new', watched)})`
+    const key = (image: string) =>
+      keyArray(columns(image, values).map((sql, i) => ({ sql, type: columnOf(entity, values[i]!).type })))
+    const present = (image: string) => columns(image, values).map((sql) => `${sql} is not null`)
+    const moved = `(old._live is not true or ${row('old', values)} is distinct from ${row('new', values)})`
+    return [
+      `case when ${['old._live', changed, ...present('old')].join(' and ')} then ${key('old')}::text end as ${loggedKey('old', n)}`,
+      `case when ${['new._live', changed, moved, ...present('new')].join(' and ')} then ${key('new')}::text end as ${loggedKey('new', n)}`,
+    ]
+  })
 
-/** What `stored` returns for the log: of both images whether they are live, and the columns that paths speak of. */
-export const imagesOf = (paths: readonly LoggedPath[]): readonly string[] => {
-  const watched = [...new Set(paths.flatMap((path) => [...path.values, ...path.watched]))].map((name) =>
-    ident(columnName(name)),
-  )
-  return (['old', 'new'] as const).flatMap((image) => [
-    `${image}._live as ${image}_live`,
-    ...watched.map((name) => `${image}.${name} as ${imageName(image, name)}`),
-  ])
-}
+const loggedKey = (image: 'old' | 'new', path: number): string => `${image}_key_${path}`
 
 /** Reads `stored` and the parameters $1 slot, $2 origin, $3 offsets; makes `logged (n)`. */
-export const loggedSql = (entity: Entity, paths: readonly LoggedPath[]): string => {
+export const loggedSql = (paths: readonly LoggedPath[]): string => {
   // Without paths the log's parameters still have to be named, or Postgres can't tell their types.
   if (paths.length === 0)
     return 'logged as (select 0 as n from (values ($1::smallint, $2::timestamptz, $3::text)) unused),'
-  const marks = paths.flatMap((path) => {
-    const watched = path.watched.map((name) => ident(columnName(name)))
-    const changed = `(old_live is distinct from new_live or (${watched.map((name) => imageName('old', name)).join(', ')}) is distinct from (${watched.map((name) => imageName('new', name)).join(', ')}))`
-    return (['old', 'new'] as const).map((image) => {
-      const values = path.values.map((name) => ({
-        sql: imageName(image, ident(columnName(name))),
-        type: columnOf(entity, name).type,
-      }))
-      const present = values.map(({ sql }) => `${sql} is not null`).join(' and ')
-      return `select ${path.generation} as generation, ${path.path} as path, ${keyArray(values)} as k from stored where ${image}_live and ${changed} and ${present}`
-    })
-  })
+  const marks = paths.flatMap(({ generation, path }, n) =>
+    (['old', 'new'] as const).map((image) => {
+      const k = loggedKey(image, n)
+      return `select ${generation} as generation, ${path} as path, ${k} as k from stored where ${k} is not null`
+    }),
+  )
   return `logged as (
   insert into forebay.dirty (slot, generation, path, shard, keys, n, origin, offsets)
-  select $1::smallint, generation, path, shard, jsonb_agg(k), count(*), $2::timestamptz, $3::text::jsonb
+  select $1::smallint, generation, path, shard, ('[' || string_agg(k, ',') || ']')::jsonb, count(*), $2::timestamptz, $3::text::jsonb
   from (select generation, path, k, ${shardOf('k')} as shard from (${marks.join('\n    union ')}) m) d
   group by generation, path, shard returning n),`
 }
