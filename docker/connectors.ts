@@ -23,7 +23,9 @@ export function connectorConfig(prefix: string, tables: string, database: URL): 
     'time.precision.mode': 'isostring',
     'tombstones.on.delete': 'true',
     'provide.transaction.metadata': 'true',
-    'heartbeat.interval.ms': '5000',
+    'heartbeat.interval.ms': '1000',
+    // Passes through the source's log, so that offsets go on while its tables are at rest, and the slot lets the log go.
+    'heartbeat.action.query': `select pg_logical_emit_message(false, 'heartbeat', '')`,
     'poll.interval.ms': '20',
     'topic.creation.default.partitions': '4',
     'topic.creation.default.replication.factor': '1',

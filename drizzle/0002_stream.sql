@@ -167,6 +167,7 @@ ALTER TABLE "forebay"."audit_event" ADD COLUMN "_trace" text;
 ALTER TABLE "forebay"."audit_event" ADD COLUMN "_tx" text;
 ALTER TABLE "forebay"."journal_ends" ADD COLUMN "start_offset" bigint DEFAULT 0 NOT NULL;
 ALTER TABLE "forebay"."positions" ADD COLUMN "source_frontier" timestamptz;
+ALTER TABLE "forebay"."positions" ADD COLUMN "source_trouble" text;
 ALTER TABLE "forebay"."positions" ADD COLUMN "unasked" text;
 ALTER TABLE "forebay"."positions" ADD COLUMN "topic_id" text;
 ALTER TABLE "forebay"."positions" ADD COLUMN "waits_for" jsonb;

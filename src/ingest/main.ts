@@ -1,11 +1,15 @@
 /** ingest: source ─► decode ─► apply ─► expand ─► recompute ─► publish. */
 import type { Model } from '../model/model.ts'
-import { databaseClock } from '../platform/clock.ts'
+import { type DatabaseClock, databaseClock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Readiness } from '../platform/health.ts'
 import type { Route } from '../platform/http.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
+import { present } from '../platform/present.ts'
 import { connectRedis } from '../platform/redis.ts'
+import { connectorsOf } from './connect/connectors-of.ts'
+import { followOffsets } from './connect/offsets.ts'
+import { type Connectors, watchConnectors } from './connect/source-moments.ts'
 import { registerViews, unknownViews } from './generations.ts'
 import { openIntake } from './intake.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
@@ -69,7 +73,15 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     behind: () => pump.backlog() > farBehind,
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })
-  const observer = startObserver({ sql, clock, source, topics: intake.topics, maxLagMs })
+  const connectors = connectorsOfSources(config, model, clock)
+  const observer = startObserver({
+    sql,
+    clock,
+    source,
+    topics: intake.topics,
+    maxLagMs,
+    ...(connectors ? { sources: connectors.moments } : {}),
+  })
   const metrics = watchPartitions({ sql, clock, assigned: pump.assigned })
   const spare = connect(config.databaseUrl, { max: 1, name: 'sweep', settings: plans })
   const sweeper = startSweeper({
@@ -121,9 +133,24 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       await sweeper.stop()
       await maintainer.stop()
       await observer.stop()
+      await connectors?.stop()
       await metrics.stop()
       redis?.end()
       await Promise.all([own, spare, again].map((one) => one.end({ timeout: 1 })))
     },
   }
+}
+
+/** Undefined where nothing is said of where connectors keep their offsets, or of any of their sources. */
+const connectorsOfSources = (config: Config, model: Model, clock: DatabaseClock): Connectors | undefined => {
+  const {
+    connectOffsets: topic,
+    kafkaBrokers: brokers,
+    kafkaSecurity: security,
+    kafkaGroup: groupId = 'forebay',
+  } = config
+  if (topic === undefined || brokers === undefined) return undefined
+  const connectors = connectorsOf(model, config.connections ?? {})
+  if (connectors.length === 0) return undefined
+  return watchConnectors(connectors, followOffsets({ brokers, ...present({ security }), topic, groupId }), clock)
 }

@@ -32,7 +32,7 @@ export const startEpoch = async (
       update forebay.positions
       set epoch = epoch + 1, next_offset = coalesce(${from === undefined ? null : String(from)}::bigint, next_offset),
           state = 'RUNNING', reason = null, stopped_at = null, topic_id = null, waits_for = null, paused_by = null,
-          frontier = null, source_frontier = null, observed_end = null, observed_at = null
+          frontier = null, source_frontier = null, source_trouble = null, observed_end = null, observed_at = null
       where topic = ${topic} and (${partition ?? null}::int is null or partition = ${partition ?? null})
       returning topic, partition, epoch, next_offset, old.state as was),
     kept as (

@@ -16,6 +16,8 @@ export type Config = {
   /** `host:port`; absent: the journal. */
   readonly kafkaBrokers?: readonly string[]
   readonly kafkaSecurity?: KafkaSecurity
+  /** The topic in which the Kafka Connect of Debezium's connectors keeps their offsets (FOREBAY_CONNECT_OFFSETS). */
+  readonly connectOffsets?: string
   /** The consumer group whose members share the partitions: one a database. Absent: `forebay`. */
   readonly kafkaGroup?: string
   readonly schemaRegistry?: SchemaRegistry
@@ -79,6 +81,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     kafkaBrokers: brokers(text('KAFKA_BROKERS'), faults),
     kafkaSecurity: readKafkaSecurity(text, faults),
     kafkaGroup: text('KAFKA_GROUP'),
+    connectOffsets: text('FOREBAY_CONNECT_OFFSETS'),
     schemaRegistry: readSchemaRegistry(text, faults),
     redisUrl: url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'),
     jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),
@@ -94,6 +97,8 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
         return value === undefined ? [] : [[name.slice(connectionPrefix.length).toLowerCase(), value]]
       }),
   )
+  if (found.connectOffsets !== undefined && text('KAFKA_BROKERS') === undefined)
+    faults.push('FOREBAY_CONNECT_OFFSETS has no effect without KAFKA_BROKERS; set both or neither')
   const port = Number(text('PORT') ?? 4000)
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     faults.push(`PORT is ${text('PORT')}, which is not a whole number from 0 to 65535; write one like 4000`)

@@ -20,6 +20,7 @@ const partition = (topic: string, behind: number | null, more: Partial<Snapshot[
   nextOffset: '9007199254740993',
   frontier: behind === null ? null : now - behind,
   sourceFrontier: null,
+  sourceTrouble: null,
   state: 'RUNNING' as const,
   reason: null,
   stoppedAt: null,
@@ -72,7 +73,7 @@ test('the states follow the promise: half of it, all of it, past it', () => {
 })
 
 test('C23 where its sources can be asked asOf is about them, and the bound about the log stands beside it', () => {
-  expect(judged({ sources: new Map([['Card', now - 5_000]]) })).toMatchObject({
+  expect(judged({ sources: new Map([['Card', { at: now - 5_000, whole: true }]]) })).toMatchObject({
     asOf: now - 5_000,
     logAsOf: now - 300,
     basis: 'SOURCE',
@@ -92,7 +93,7 @@ describe('C23 what source frontiers say is in the view once the log bound has pa
     })
   const followed = (...snapshots: readonly Snapshot[]) => {
     const follow = followSources([basis])
-    return snapshots.map((one) => follow(one).get('Card'))
+    return snapshots.map((one) => follow(one).get('Card')?.at)
   }
 
   test('C23 not before it, though the frontiers are there, and not while an entry from before it is pending', () => {
@@ -116,6 +117,31 @@ describe('C23 what source frontiers say is in the view once the log bound has pa
       ),
     ).toEqual([undefined, 700, 700, undefined])
   })
+})
+
+test('C23 where some of its sources can be asked asOf is about the log, and no later than what those had committed', () => {
+  const follow = followSources([basis])
+  const some = (at: number, of: Partial<Snapshot['partitions'][number]>) =>
+    snapshot({
+      at,
+      partitions: [
+        partition('a', 0, { frontier: at - 10, sourceFrontier: 700 }),
+        partition('b', 0, { frontier: at - 10, ...of }),
+      ],
+    })
+  follow(some(1_000, {}))
+  const dead = some(9_000, {})
+  const sources = follow(dead)
+  expect(sources.get('Card')).toMatchObject({ at: 700, whole: false })
+  expect(viewFreshness({ ...dead, sources }, basis, 9_000)).toMatchObject({
+    asOf: 700,
+    basis: 'LOG',
+    logAsOf: 8_990,
+    state: 'STALE',
+  })
+  // Once the other can be asked as well, what was known before that says nothing of it.
+  expect(follow(some(9_100, { sourceFrontier: 600 })).get('Card')).toMatchObject({ at: 700, whole: false })
+  expect(follow(some(9_200, { sourceFrontier: 600 })).get('Card')).toMatchObject({ at: 600, whole: true })
 })
 
 test('C19 parked records of an entity degrade the views that depend on it, with count and oldest position', () => {
@@ -164,7 +190,7 @@ test('an answer is as far as its least view, and its token holds all their posit
   const other = viewFreshness(
     snapshot({
       partitions: [partition('a', 1_000), partition('b', 3_400)],
-      sources: new Map([['Card', now - 3_500]]),
+      sources: new Map([['Card', { at: now - 3_500, whole: true }]]),
     }),
     { ...basis, view: { ...basis.view, maxLagMs: 9_000 } },
     now,

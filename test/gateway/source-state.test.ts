@@ -10,6 +10,8 @@ const stored = (more: Partial<StoredPartition> = {}): StoredPartition => ({
   observedAt: now - 300,
   observedEnd: '7',
   nextOffset: '7',
+  sourceFrontier: null,
+  sourceTrouble: null,
   ...more,
 })
 
@@ -68,4 +70,24 @@ test('a partition that was just found is not stuck for not having been asked yet
     state: 'RUNNING',
     needs: null,
   })
+})
+
+test('C23 a log that answers is no idle source where its connector is late: it is stuck since what is known of the source, and says why', () => {
+  const dead = { sourceFrontier: now - 30_000, sourceTrouble: 'the connector has committed no offset' }
+  expect(partitionState(stored(dead), now)).toEqual({
+    state: 'STUCK',
+    needs: 'ANSWER',
+    since: now - 30_000,
+    reason: 'the connector has committed no offset',
+  })
+  expect(partitionState(stored({ ...dead, sourceFrontier: null }), now)).toMatchObject({ state: 'STUCK', since: null })
+  expect(partitionState(stored({ ...dead, sourceFrontier: now - 900 }), now), 'another process knows').toMatchObject({
+    state: 'IDLE',
+  })
+  expect(partitionState(stored({ ...dead, reason: 'a schema can’t be had' }), now)).toMatchObject({
+    state: 'PAUSED',
+    reason: 'a schema can’t be had',
+  })
+  const away = { unasked: 'connection refused', observedAt: now - 60_000 }
+  expect(partitionState(stored({ ...dead, ...away }), now)).toMatchObject({ reason: 'connection refused' })
 })

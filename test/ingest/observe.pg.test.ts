@@ -257,7 +257,7 @@ test('a paused partition is fresh while its log holds nothing new, and holds sti
 test('C23 the source frontier is a moment that was known before the end was asked for, once that end is passed', async () => {
   const topic = await newTopic()
   let moment: number | null = null
-  const observer = observe(topic, { sources: () => new Map([[topic, moment]]) })
+  const observer = observe(topic, { sources: () => new Map([[topic, { at: moment, trouble: null }]]) })
   await until(async () => (await frontier(topic)) !== null, 'observed')
   expect((await rows(topic))[0]!.source).toBeNull()
   await write(topic)

@@ -29,7 +29,7 @@ type ViewAnswer = {
   readonly maxLagMs: number
   readonly state: FreshnessState
   readonly basis: Basis
-  /** About the log, where asOf is about the sources. */
+  /** About the logs alone, where sources were asked too. */
   readonly logAsOf?: string
   readonly sources: readonly Trouble[]
 }

@@ -4,8 +4,8 @@
  *   asOf(view) = min(frontier of every partition of every topic it depends on, origin of each of its pending entries)
  *
  * That is the bound about the log (C22). Where each of the view's sources can be asked itself, asOf is the bound about what they had
- * committed (C23): with a connector that is dead it holds still, though the log is read to its end. A bound that is missing makes asOf
- * unknown. A snapshot is taken before the rows of an answer are read, so it is a lower bound for them; ages are measured to the upper
+ * committed (C23); where some can, it is no later than theirs: with a connector that is dead it holds still, though the log is read to its
+ * end. A bound that is missing makes asOf unknown. A snapshot is taken before the rows of an answer are read, so it is a lower bound for them; ages are measured to the upper
  * bound of the primary's clock (C24).
  */
 
@@ -26,7 +26,6 @@ export type Partition = StoredPartition & {
   readonly partition: number
   readonly epoch: number
   readonly frontier: number | null
-  readonly sourceFrontier: number | null
 }
 /** `origin`: the earliest of its entries in the dirty log; null where there are none. `unknown`: one of them has none. */
 type Pending = { readonly generation: number; readonly origin: number | null; readonly unknown: boolean }
@@ -44,10 +43,16 @@ export type Parked = {
 /** A generation of which some rows, or every row, depend on records in quarantine, or did a moment ago. */
 type Degraded = { readonly generation: number; readonly every: boolean }
 type Generation = { readonly generation: number; readonly view: string; readonly hash: string }
-/** `at`: a moment of the primary's clock after all that is seen. `sources`: by view, its bound about its sources. */
+/**
+ * `at`: milliseconds since 1970 by the primary's clock. `whole`: every source of the view can be asked, so that it is a bound about them.
+ * Else it is one about the log, which the sources that can be asked hold back: what a connector has not sent is missing from its view,
+ * however many other logs are read to their end.
+ */
+export type SourceBound = { readonly at: number; readonly whole: boolean }
+/** `at`: a moment of the primary's clock after all that is seen. `sources`: by view, what its sources say. */
 export type Snapshot = {
   readonly at: number
-  readonly sources: ReadonlyMap<string, number>
+  readonly sources: ReadonlyMap<string, SourceBound>
   readonly partitions: readonly Partition[]
   readonly pending: readonly Pending[]
   readonly parked: readonly Parked[]
@@ -70,7 +75,7 @@ export type ViewFreshness = {
   readonly maxLagMs: number
   readonly state: FreshnessState
   readonly basis: Basis
-  /** The bound about the log, where asOf is about the sources. */
+  /** The bound about the logs alone, where sources were asked too: asOf is never later. */
   readonly logAsOf?: number
   /** Only what is out of order. */
   readonly sources: readonly Trouble[]
@@ -100,7 +105,7 @@ const parkedSql = `select topic, entity, count(*) as count, (array_agg(concat_ws
     (select min(frontier) from forebay.positions), (select min(to_timestamp(p.origin / 1000.0)) from (${pendingSql}) p))
   group by topic, entity, settled_at is null`
 const snapshotSql = `select json_build_object(
-  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
+  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
   'pending', ${array('x', pendingSql)},
   'parked', ${array('x', parkedSql)},
   'degraded', ${array('x', degradedSql)},
@@ -166,15 +171,22 @@ const findBound = (snapshot: Snapshot, basis: ViewBasis): Bound => {
   const { topics, entities } = basis
   const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
   const asOf = logBound(snapshot, basis)
-  const sourceAsOf = snapshot.sources.get(basis.view.name)
+  const source = snapshot.sources.get(basis.view.name)
   const parked = snapshot.parked.filter(
     ({ entity, topic, settledAt }) =>
       (entity === null ? topics.includes(topic) : entities.includes(entity)) &&
       (settledAt === null || asOf === null || settledAt >= asOf),
   )
   const held = heldOf(snapshot, basis)
-  return asOf !== null && sourceAsOf !== undefined
-    ? { asOf: Math.min(asOf, sourceAsOf), basis: 'SOURCE', logAsOf: asOf, parked, partitions, held }
+  return asOf !== null && source !== undefined
+    ? {
+        asOf: Math.min(asOf, source.at),
+        basis: source.whole ? 'SOURCE' : 'LOG',
+        logAsOf: asOf,
+        parked,
+        partitions,
+        held,
+      }
     : { asOf, basis: 'LOG', parked, partitions, held }
 }
 

@@ -5,31 +5,33 @@
  * what was applied before T have origins before T, so none of them is left then, and all that was committed before those frontiers is in
  * the view.
  */
-import { logBound, type Snapshot, type ViewBasis } from './freshness.ts'
+import { logBound, type Snapshot, type SourceBound, type ViewBasis } from './freshness.ts'
 
-/** Milliseconds since 1970 by the primary's clock. `floor`: the least source frontier, as it was before `at`. */
-type Candidate = { readonly floor: number; readonly at: number }
-type Known = { readonly waiting: Candidate[]; ripe?: number }
+/** What a bound will be once the log's has reached `from`. */
+type Candidate = SourceBound & { readonly from: number }
+type Known = { readonly waiting: Candidate[]; ripe?: SourceBound }
 const mostWaiting = 64
 
-/** Of snapshots in the order in which they were taken: by view, its bound about its sources; none where one of them can't be asked. */
-export const followSources = (bases: Iterable<ViewBasis>): ((snapshot: Snapshot) => ReadonlyMap<string, number>) => {
+/** Of snapshots in the order in which they were taken: by view, what its sources say; none where none of them can be asked. */
+export const followSources = (
+  bases: Iterable<ViewBasis>,
+): ((snapshot: Snapshot) => ReadonlyMap<string, SourceBound>) => {
   const all = [...bases]
   const known = new Map<string, Known>()
   return (snapshot) => {
-    const found = new Map<string, number>()
+    const found = new Map<string, SourceBound>()
     for (const basis of all) {
       const { name } = basis.view
-      const floor = leastSourceFrontier(snapshot, basis)
-      if (floor === null) {
+      const least = leastSourceFrontier(snapshot, basis)
+      if (least === undefined) {
         known.delete(name)
         continue
       }
       const one: Known = known.get(name) ?? { waiting: [] }
       known.set(name, one)
       const asOf = logBound(snapshot, basis)
-      while (asOf !== null && one.waiting[0] && one.waiting[0].at <= asOf) one.ripe = one.waiting.shift()!.floor
-      if (one.waiting.at(-1)?.floor !== floor && one.ripe !== floor) one.waiting.push({ floor, at: snapshot.at })
+      while (asOf !== null && one.waiting[0] && one.waiting[0].from <= asOf) one.ripe = one.waiting.shift()!
+      if (!isSame(one.waiting.at(-1) ?? one.ripe, least)) one.waiting.push({ ...least, from: snapshot.at })
       // The oldest is ripe first; of the others the later ones say more.
       if (one.waiting.length > mostWaiting) one.waiting.splice(1, 1)
       if (one.ripe !== undefined) found.set(name, one.ripe)
@@ -38,9 +40,14 @@ export const followSources = (bases: Iterable<ViewBasis>): ((snapshot: Snapshot)
   }
 }
 
-const leastSourceFrontier = (snapshot: Snapshot, { topics }: ViewBasis): number | null => {
+const isSame = (one: SourceBound | undefined, other: SourceBound): boolean =>
+  one !== undefined && one.at === other.at && one.whole === other.whole
+
+const leastSourceFrontier = (snapshot: Snapshot, { topics }: ViewBasis): SourceBound | undefined => {
   const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
-  const frontiers = partitions.map(({ sourceFrontier }) => sourceFrontier)
-  const whole = topics.every((topic) => partitions.some((one) => one.topic === topic))
-  return whole && frontiers.every((one) => one !== null) ? Math.min(...frontiers) : null
+  const frontiers = partitions.map(({ sourceFrontier }) => sourceFrontier).filter((one) => one !== null)
+  if (frontiers.length === 0) return undefined
+  const whole =
+    frontiers.length === partitions.length && topics.every((topic) => partitions.some((one) => one.topic === topic))
+  return { at: Math.min(...frontiers), whole }
 }

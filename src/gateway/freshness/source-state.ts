@@ -8,8 +8,11 @@
  */
 
 export type Stored = 'RUNNING' | 'PAUSED' | 'STUCK'
-/** REFUSED: asking failed. SILENT: nobody has asked for a while. NEVER: it has just been found. */
-export type Asked = 'ANSWERED' | 'REFUSED' | 'SILENT' | 'NEVER'
+/**
+ * REFUSED: asking failed. SILENT: nobody has asked for a while. NEVER: it has just been found. UNSOURCED: the log answers, but whether it has
+ * all that its source had is not known, though that can be asked: an idle log is then as good as a dead connector (C23).
+ */
+export type Asked = 'ANSWERED' | 'REFUSED' | 'SILENT' | 'NEVER' | 'UNSOURCED'
 type Progress = 'PASSED' | 'BEHIND'
 
 export type Shown = {
@@ -31,24 +34,28 @@ const table: Record<Stored | 'HELD', Record<Asked, Record<Progress, Shown>>> = {
     REFUSED: { PASSED: unasked, BEHIND: unasked },
     SILENT: { PASSED: unasked, BEHIND: unasked },
     NEVER: { PASSED: running, BEHIND: running },
+    UNSOURCED: { PASSED: unasked, BEHIND: unasked },
   },
   HELD: {
     ANSWERED: { PASSED: held, BEHIND: held },
     REFUSED: { PASSED: held, BEHIND: held },
     SILENT: { PASSED: held, BEHIND: held },
     NEVER: { PASSED: held, BEHIND: held },
+    UNSOURCED: { PASSED: held, BEHIND: held },
   },
   PAUSED: {
     ANSWERED: { PASSED: paused, BEHIND: paused },
     REFUSED: { PASSED: paused, BEHIND: paused },
     SILENT: { PASSED: paused, BEHIND: paused },
     NEVER: { PASSED: paused, BEHIND: paused },
+    UNSOURCED: { PASSED: paused, BEHIND: paused },
   },
   STUCK: {
     ANSWERED: { PASSED: stuck, BEHIND: stuck },
     REFUSED: { PASSED: stuck, BEHIND: stuck },
     SILENT: { PASSED: stuck, BEHIND: stuck },
     NEVER: { PASSED: stuck, BEHIND: stuck },
+    UNSOURCED: { PASSED: stuck, BEHIND: stuck },
   },
 }
 
@@ -62,14 +69,24 @@ export type StoredPartition = {
   readonly observedAt: number | null
   readonly observedEnd: string | null
   readonly nextOffset: string
+  /** Applied past all that the source itself had committed then; null: not known, or it can't be asked. */
+  readonly sourceFrontier: number | null
+  /** Why that was long ago. */
+  readonly sourceTrouble: string | null
 }
 
 /** Askings come at least every half second and are written within another; this is several of them. */
 const silentMs = 4_000
 
-const askedOf = ({ unasked, observedAt }: StoredPartition, now: number): Asked => {
+/** Connectors write their offsets down every few seconds where freshness is promised. */
+const unsourcedMs = 10_000
+
+const askedOf = (partition: StoredPartition, now: number): Asked => {
+  const { unasked, observedAt, sourceFrontier, sourceTrouble } = partition
   const late = observedAt === null || now - observedAt > silentMs
-  if (!late) return 'ANSWERED'
+  // Another process may know better than the one that wrote why: then the frontier has moved.
+  const unsourced = sourceTrouble !== null && (sourceFrontier === null || now - sourceFrontier > unsourcedMs)
+  if (!late) return unsourced ? 'UNSOURCED' : 'ANSWERED'
   if (unasked !== null) return 'REFUSED'
   return observedAt === null ? 'NEVER' : 'SILENT'
 }
@@ -89,6 +106,8 @@ export const partitionState = (partition: StoredPartition, now: number): Partiti
     case 'OPERATOR':
       return { ...shown, since: partition.stoppedAt, reason: partition.reason }
     case 'ANSWER':
+      if (asked === 'UNSOURCED' && shown !== held)
+        return { ...shown, since: partition.sourceFrontier, reason: partition.sourceTrouble }
       return {
         ...shown,
         since: shown === held ? null : partition.observedAt,

@@ -54,7 +54,7 @@ const viewStatusType = new GraphQLObjectType<ViewStatus, Context>({
     basis: { ...required(basisType), description: 'What asOf is a bound of.' },
     logAsOf: {
       ...moment((view: ViewStatus) => view.logAsOf ?? null),
-      description: 'The bound about the log, where asOf is about the sources.',
+      description: 'The bound about the logs alone, where sources were asked too.',
     },
     lagMs: long((view: ViewStatus) => view.lagMs),
     maxLagMs: long((view: ViewStatus) => view.maxLagMs),

@@ -8,8 +8,13 @@ import { columnsOf } from './positions.ts'
  * (C23); null: nothing is known of that. Milliseconds since 1970 by the primary's clock.
  */
 export type Seen = { readonly end: bigint; readonly at: number; readonly sourceAt: number | null }
-/** Ends asked for and not yet passed, oldest first. `sourced`: its source can be asked too. */
-export type Observed = { readonly partition: Partition; readonly sourced: boolean; readonly seen: readonly Seen[] }
+/** Ends asked for and not yet passed, oldest first. `sourced`: its source can be asked too. `trouble`: why that was long ago. */
+export type Observed = {
+  readonly partition: Partition
+  readonly sourced: boolean
+  readonly trouble: string | null
+  readonly seen: readonly Seen[]
+}
 
 /**
  * The latest observation that the position has passed becomes the frontier, the latest of all is kept for whoever asks about lag. A
@@ -21,16 +26,17 @@ export const writeFrontiers = async (
   observed: readonly Observed[],
   patient: boolean,
 ): Promise<readonly (Partition & { readonly passed: bigint })[]> => {
-  const flat = observed.flatMap(({ partition, sourced, seen }) =>
-    seen.map((one) => ({ ...partition, sourced, ...one })),
+  const flat = observed.flatMap(({ partition, seen, ...rest }) =>
+    seen.map((one) => ({ ...partition, ...rest, ...one })),
   )
   const { topics, partitions } = columnsOf(flat)
   const rows = await sql<(Partition & { readonly passed: string })[]>`
     with seen as materialized (
-      select topic, partition, "end", sourced, to_timestamp(at / 1000) as at, to_timestamp(source_at / 1000) as source_at
+      select topic, partition, "end", sourced, trouble, to_timestamp(at / 1000) as at, to_timestamp(source_at / 1000) as source_at
       from unnest(${topics}::text[], ${partitions}::int[], ${flat.map(({ end }) => String(end))}::bigint[], ${flat.map(({ at }) => at)}::float8[],
-        ${flat.map(({ sourceAt }) => sourceAt)}::float8[], ${flat.map(({ sourced }) => String(sourced))}::boolean[])
-        as x (topic, partition, "end", at, source_at, sourced)),
+        ${flat.map(({ sourceAt }) => sourceAt)}::float8[], ${flat.map(({ sourced }) => String(sourced))}::boolean[],
+        ${flat.map(({ trouble }) => trouble)}::text[])
+        as x (topic, partition, "end", at, source_at, sourced, trouble)),
     held as materialized (
       select p.topic, p.partition, p.next_offset
       from forebay.positions p
@@ -39,13 +45,13 @@ export const writeFrontiers = async (
       for no key update ${patient ? sql`` : sql`skip locked`}),
     best as (
       select h.topic, h.partition, h.next_offset, max(s.at) filter (where s."end" <= h.next_offset) as passed_at,
-        max(s.source_at) filter (where s."end" <= h.next_offset) as source_at, bool_or(s.sourced) as sourced,
+        max(s.source_at) filter (where s."end" <= h.next_offset) as source_at, bool_or(s.sourced) as sourced, max(s.trouble) as trouble,
         max(s.at) as seen_at, max(s."end") as seen_end
       from held h join seen s using (topic, partition)
       group by 1, 2, 3)
     update forebay.positions p
     set frontier = greatest(p.frontier, best.passed_at), source_frontier = case when best.sourced then greatest(p.source_frontier, best.source_at) end,
-      observed_at = greatest(p.observed_at, best.seen_at), observed_end = best.seen_end, unasked = null
+      source_trouble = best.trouble, observed_at = greatest(p.observed_at, best.seen_at), observed_end = best.seen_end, unasked = null
     from best
     where p.topic = best.topic and p.partition = best.partition
     returning p.topic, p.partition, best.next_offset as passed`

@@ -3,18 +3,16 @@
  * the group's committed offsets are a hint for people and tools.
  */
 import './kafka-codecs.ts'
-import kafkajs from 'kafkajs'
-import { brokerTrouble, connectionOptions, isLoginRefused, type KafkaSecurity } from '../../platform/kafka.ts'
+import { brokerTrouble, isLoginRefused } from '../../platform/kafka.ts'
 import { log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
 import { type Holding, stickyAssigner } from './kafka-assigner.ts'
+import { type Brokers, kafkaClient } from './kafka-client.ts'
 import { kafkaLogs } from './kafka-extents.ts'
 import { type Group, joinGroup } from './kafka-group.ts'
 import { rereadKafka } from './kafka-read.ts'
 
-export type KafkaOptions = {
-  readonly brokers: readonly string[]
-  readonly security?: KafkaSecurity
+export type KafkaOptions = Brokers & {
   readonly topics: readonly string[]
   readonly groupId: string
   /** The smallest promise of any view: partitions added to a topic are noticed within half of it. */
@@ -27,19 +25,8 @@ const refusedRetryMs = 10_000
 const lookMs = 2_000
 const leaveMs = 1_500
 
-// Node finds not all of a CommonJS module's names, so they are taken from its default.
-const { Kafka, logLevel } = kafkajs
-
-export const kafkaSource = ({ brokers, security, topics, groupId, maxLagMs }: KafkaOptions): LogSource => {
-  const client = new Kafka({
-    clientId: 'forebay',
-    ...connectionOptions(brokers, security),
-    logLevel: logLevel.WARN,
-    // Its own words are for debugging; what matters is said by status and below.
-    logCreator: () => (entry) => log.debug('kafkajs', { level: entry.label, message: entry.log.message }),
-    connectionTimeout: 3_000,
-    retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2_000 },
-  })
+export const kafkaSource = ({ topics, groupId, maxLagMs, ...brokers }: KafkaOptions): LogSource => {
+  const client = kafkaClient(brokers)
   const logs = kafkaLogs(client, topics)
   const stopped = Promise.withResolvers<void>()
   let stopping = false

@@ -28,10 +28,12 @@ import {
 } from './positions.ts'
 
 /**
- * By topic, how far its source is known to have got everything into the log: a moment of the primary's clock, in milliseconds, before
- * which all it had committed is there by now (C23). Null: not known yet. Absent: the topic's source can't be asked.
+ * How far a topic's source is known to have got everything into the log: a moment of the primary's clock, in milliseconds, before which all
+ * it had committed is there by now (C23). Null: not known yet. `trouble`: why that is long ago.
  */
-export type SourceMoments = () => ReadonlyMap<string, number | null>
+export type SourceMoment = { readonly at: number | null; readonly trouble: string | null }
+/** By topic. Absent: its source can't be asked. */
+export type SourceMoments = () => ReadonlyMap<string, SourceMoment>
 
 export type ObserverOptions = {
   readonly sql: Sql
@@ -128,19 +130,16 @@ export const startObserver = ({
     return { topic, partition, reason }
   }
 
-  const expect = (
-    { topic, partition, end, seen: fed }: Extent,
-    at: number,
-    moment: number | null | undefined,
-  ): void => {
+  const expect = ({ topic, partition, end, seen: fed }: Extent, at: number, moment: SourceMoment | undefined): void => {
     const name = partitionName({ topic, partition })
     const seen = pending.get(name)?.seen ?? []
     pending.set(name, {
       partition: { topic, partition },
       sourced: fed?.basis === 'SOURCE' || moment !== undefined,
+      trouble: moment?.trouble ?? null,
       seen,
     })
-    if (fed === undefined) seen.push({ end, at, sourceAt: moment ?? null })
+    if (fed === undefined) seen.push({ end, at, sourceAt: moment?.at ?? null })
     else if (fed !== null && fed.at > (last.get(name) ?? 0)) {
       last.set(name, fed.at)
       seen.push({ end: fed.end, at: fed.at, sourceAt: fed.basis === 'SOURCE' ? fed.at : null })

@@ -182,6 +182,7 @@ export const engineTables: readonly Table[] = [
       required('next_offset', 'bigint'),
       optional('frontier', 'timestamptz'),
       optional('source_frontier', 'timestamptz'),
+      optional('source_trouble', 'text'),
       optional('observed_end', 'bigint'),
       optional('observed_at', 'timestamptz'),
       optional('unasked', 'text'),
