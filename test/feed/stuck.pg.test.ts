@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { connect } from '../../src/platform/postgres.ts'
 import { until } from '../kafka/client.ts'
 import { runCli } from '../platform/run-cli.ts'
+import { run } from '../support/find.ts'
 import { type OwnSource, startOwnSource } from '../support/source-postgres.ts'
 import { declare, type Engine, engine, later, type Source, sourceOn, startHere, untilEqual } from './world.ts'
 
@@ -142,6 +143,54 @@ test('C14 another server at the address, whose log is far behind: its rows win',
   await untilEqual(source, own)
   await running(world, 1)
   await until(async () => (await ingest.ready()).ready, 'ready')
+})
+
+/** A server that was made the primary: what a standby holds is what it was copied of. */
+const promote = async (at: OwnSource, copyOf: Pick<OwnSource, 'cluster'>): Promise<OwnSource> => {
+  const settings = { restore_command: 'false' }
+  const standby = later(await startOwnSource({ at, copyOf, settings, promote: true }), (made) => made.stop())
+  const sql = connect(standby.url, { max: 1, name: 'test administration' })
+  await until(async () => {
+    const [row] = await sql<{ promoted: boolean }[]>`select not pg_is_in_recovery() as promoted`
+    return row!.promoted
+  }, 'promoted')
+  await sql.end({ timeout: 1 })
+  return standby
+}
+
+test('C14 a failover to a server that has all that was read goes on; to one that lacks some, is STUCK', {
+  timeout: 120_000,
+}, async () => {
+  const world = await follow()
+  const { server, source, own } = world
+  const first = await startHere(own)
+  await untilEqual(source, own)
+  await server.shutdown()
+  const second = await promote(server, server)
+  await source.sql`update items set label = 'failed over' where id <= 10`
+  await untilEqual(source, own)
+  await running(world, 0)
+
+  await first.end()
+  await second.shutdown()
+  const folder = later(await mkdtemp(join(tmpdir(), 'forebay-standby-')), (made) => rm(made, { recursive: true }))
+  await run('cp', ['-a', second.cluster, folder])
+  await second.start()
+  // Read, and then lost: the server that takes over was copied before.
+  await startHere(own)
+  await source.sql`update items set label = 'lost' where id = 20`
+  await source.sql`delete from items where id = 21`
+  await untilEqual(source, own)
+  await second.shutdown()
+  await promote(second, { cluster: join(folder, 'postgres') })
+  // Between where the histories part and where reading had come: what no slot would send again.
+  await source.sql`update items set label = 'kept' where id = 22`
+  await source.sql`update items set n = n + 1`
+  const reason = await stuckReason(world)
+  expect(reason).toMatch(/failed over to a server without the last changes/)
+  expect(await obey(world, reason)).toMatchObject({ code: 0, stderr: '' })
+  await untilEqual(source, own)
+  await running(world, 1)
 })
 
 /** The same database, tables and all, on a server that took the other's address. */

@@ -38,12 +38,15 @@ export type OwnSource = SourcePostgres & {
 export const startOwnSource = async (
   options: {
     readonly settings?: Readonly<Record<string, string>>
-    readonly copyOf?: OwnSource
+    readonly copyOf?: Pick<OwnSource, 'cluster'>
     readonly at?: OwnSource
+    /** Ends as a standby that becomes the primary: on a timeline of its own. */
+    readonly promote?: boolean
   } = {},
 ): Promise<OwnSource> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'forebay-source-'))
   if (options.copyOf) await run('cp', ['-a', options.copyOf.cluster, dataDir])
+  if (options.promote) await run('touch', [join(dataDir, 'postgres', 'recovery.signal')])
   const port = options.at ? Number(new URL(options.at.url).port) : (await freePorts(1))[0]!
   const launch = () => startPostgres({ dataDir, port, settings: { ...settings, ...options.settings } })
   let server: EmbeddedPostgres | undefined = await launch()
