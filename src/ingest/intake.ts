@@ -61,6 +61,8 @@ export const openIntake = ({
     sql,
     clock,
     feeds: feedsOf(model, config.connections ?? {}, sql),
+    entitiesOf: (topic) =>
+      [...model.entities.values()].filter(({ source }) => source.topic === topic).map(({ name }) => name),
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
   const quarantine = watchQuarantine({ sql, cap: config.quarantineCap })

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { locks } from '../../src/ingest/locks.ts'
 import { connect } from '../../src/platform/postgres.ts'
 import { until } from '../kafka/client.ts'
 import { runCli } from '../platform/run-cli.ts'
@@ -38,13 +39,13 @@ const stuckReason = async (world: World): Promise<string> => {
 }
 
 /** Runs the command that a reason names, as an operator would. */
-const obey = async ({ own }: World, reason: string) => {
+const obey = async ({ own }: World, reason: string, ...more: readonly string[]) => {
   const [, args] = /: forebay (replay --entity \w+ --snapshot) makes a new slot/.exec(reason) ?? []
   if (args === undefined) throw new Error(`no command in: ${reason}`)
   const folder = later(await mkdtemp(join(tmpdir(), 'forebay-stuck-')), (made) => rm(made, { recursive: true }))
   await writeFile(join(folder, 'shop.graphql'), own.text)
   const variables = { DATABASE_URL: own.url, FOREBAY_SCHEMA: folder, FOREBAY_DATA: folder }
-  return runCli(args.split(' '), variables)
+  return runCli([...args.split(' '), ...more], variables)
 }
 
 const running = async (world: World, epoch: number): Promise<void> =>
@@ -94,6 +95,46 @@ test('C13 C14 a slot that was dropped: the command reads all anew, sweeps what i
   await source.sql`update items set label = 'after' where id = 1`
   await untilEqual(source, own)
   await running(world, 1)
+})
+
+test('law 5 after a slot was lost: no moment of the source is promised before what is gone is swept', {
+  timeout: 90_000,
+}, async () => {
+  const world = await follow()
+  const { source, own } = world
+  const ingest = await startHere(own)
+  await untilEqual(source, own)
+  await until(async () => (await ingest.ready()).ready, 'ready')
+  await loseSlot(world)
+  await own.sql`select pg_sleep(0.1)`
+  const [before] = await own.sql<{ at: string }[]>`select clock_timestamp()::text as at`
+  await source.sql`delete from items where id % 3 = 0`
+  const reason = await stuckReason(world)
+  // Somebody else is at the sweep, and takes his time.
+  const sweeping = await own.sql.reserve()
+  await sweeping`select pg_advisory_lock(${locks.sweep}, hashtext('Item'))`
+  expect(await obey(world, reason, '--detach')).toMatchObject({ code: 0, stderr: '' })
+  const items = async () => {
+    const [row] = await own.sql<{ read: boolean; promised: boolean }[]>`
+      select bool_and(p.next_offset = e.next_offset) and max(p.epoch) = 1 and exists (select from forebay.snapshots where entity = 'Item' and epoch = 1 and state = 'READ') as read,
+        bool_or(p.source_frontier > ${before!.at}::timestamptz) as promised
+      from forebay.positions p join forebay.journal_ends e using (topic, partition) where topic like '%items'`
+    return row!
+  }
+  await until(async () => (await items()).read, 'the snapshot is applied')
+  const observed = async () => {
+    const [row] = await own.sql<{ at: string }[]>`
+      select min(source_frontier)::text as at from forebay.positions where topic like '%lines'`
+    return row!.at > before!.at
+  }
+  await until(observed, 'other tables go on')
+  await own.sql`select pg_sleep(1)`
+  expect((await items()).promised).toBe(false)
+  expect(await own.sql`select id from shop.item where not _deleted and id::int % 3 = 0`).not.toHaveLength(0)
+  await sweeping`select pg_advisory_unlock_all()`
+  sweeping.release()
+  await untilEqual(source, own)
+  await until(async () => (await items()).promised, 'promised again')
 })
 
 test('C14 a slot that the source gave up for its size', { timeout: 90_000 }, async () => {

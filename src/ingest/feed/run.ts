@@ -9,6 +9,7 @@ import { locks } from '../locks.ts'
 import { frozenOwner } from '../session-settings.ts'
 import { append, createTopics, journalExtents } from '../source/journal.ts'
 import { type Partition, partitionName, type Seen } from '../source.ts'
+import { createSettled } from './settled.ts'
 
 export type Feeds = {
   readonly topics: ReadonlySet<string>
@@ -40,6 +41,8 @@ export type FeedsOptions = {
   readonly sql: Sql
   readonly clock: DatabaseClock
   readonly feeds: readonly Feed[]
+  /** Who reads a topic. */
+  readonly entitiesOf: (topic: string) => readonly string[]
 }
 
 export const startFeeds = (options: FeedsOptions): Feeds => {
@@ -58,15 +61,16 @@ export const startFeeds = (options: FeedsOptions): Feeds => {
 }
 
 /** The order makes it true: the clock, then the source, then the journal's ends. */
-const askAround = async ({ sql, clock }: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
+const askAround = async ({ sql, clock, entitiesOf }: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
   const { feed } = state
+  const settled = createSettled(sql, entitiesOf)
   while (!stop.aborted) {
     try {
       await clock.refresh()
       const at = clock.lower()
       const complete = await feed.bound()
       if (stop.aborted) return
-      const ends = await journalExtents(sql, complete)
+      const ends = await journalExtents(sql, await settled(complete))
       const { basis } = feed
       state.seen = new Map(ends.map((extent) => [partitionName(extent), { at, end: extent.end, basis }]))
     } catch (error) {
