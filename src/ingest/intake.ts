@@ -60,7 +60,8 @@ export const openIntake = ({
     databaseUrl: config.databaseUrl,
     sql,
     clock,
-    feeds: feedsOf(model, config.connections ?? {}, sql),
+    feeds: feedsOf(model, config, sql),
+    room: config.journal.room,
     entitiesOf: (topic) =>
       [...model.entities.values()].filter(({ source }) => source.topic === topic).map(({ name }) => name),
   })

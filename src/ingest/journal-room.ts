@@ -12,7 +12,9 @@ const sampled = 100
 type Lag = { readonly records: number; readonly bytes: number }
 
 /** What the topic is over, in words; undefined: there is room. */
-export const journalRoom = (sql: Sql, limits: RoomLimits) => {
+export type Room = (topic: string) => Promise<string | undefined>
+
+export const journalRoom = (sql: Sql, limits: RoomLimits): Room => {
   const known = new Map<string, { readonly at: number; readonly lag: Promise<Lag> }>()
   const lagOf = (topic: string): Promise<Lag> => {
     const found = known.get(topic)

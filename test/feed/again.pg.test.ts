@@ -7,20 +7,13 @@ import { readRenewal } from '../../src/operate/replay/renewal.ts'
 import { until } from '../kafka/client.ts'
 import { loadModel } from '../law/model.ts'
 import { type SourcePostgres, startSourcePostgres } from '../support/source-postgres.ts'
-import { declare, engine, expectNoDuplicates, later, type Source, sourceOn, startHere, untilEqual } from './world.ts'
+import { declare, dropSlots, engine, expectNoDuplicates, later, sourceOn, startHere, untilEqual } from './world.ts'
 
 let server: SourcePostgres
 beforeAll(async () => {
   server = await startSourcePostgres()
 }, 60_000)
 afterAll(() => server?.stop())
-
-const dropSlots = ({ sql }: Source) =>
-  until(async () => {
-    await sql`
-      select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active`
-    return (await sql`select from pg_replication_slots where database = current_database()`).length === 0
-  }, 'the slots are dropped')
 
 test.each([
   ['slot', ''],

@@ -5,6 +5,7 @@ import { until } from '../kafka/client.ts'
 import { type SourcePostgres, startSourcePostgres } from '../support/source-postgres.ts'
 import {
   declare,
+  dropSlots,
   type Engine,
   engine,
   expectNoDuplicates,
@@ -34,15 +35,6 @@ const follow = async (): Promise<{ source: Source; own: Engine; slot: string }> 
   const own = await engine(declare('', connection), { [connection]: source.url })
   return { source, own, slot: `forebay_${connection}` }
 }
-const dropSlots = ({ sql }: Source) =>
-  until(async () => {
-    await sql`
-      select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active`
-    const [left] = await sql<{ n: number }[]>`
-      select count(*)::int as n from pg_replication_slots where database = current_database()`
-    return left!.n === 0
-  }, 'the slots are dropped')
-
 test('a snapshot, then every change: creates, updates, deletes, changed keys, large values left alone, truncate', {
   timeout: 60_000,
 }, async () => {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { afterEach, expect } from 'vitest'
 import { type Ingest, startIngest } from '../../src/ingest/main.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
-import { readConfig } from '../../src/platform/config.ts'
+import { type Config, readConfig } from '../../src/platform/config.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { until } from '../kafka/client.ts'
 import type { IngestWork } from '../law/ingest-child.ts'
@@ -71,6 +71,16 @@ export const sourceOn = async (server: string): Promise<Source> => {
   return { url: url.href, sql }
 }
 
+/** Slots are the server's, and outlive a database that is dropped. */
+export const dropSlots = ({ sql }: Source) =>
+  until(async () => {
+    await sql`
+      select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active`
+    const [left] = await sql<{ n: number }[]>`
+      select count(*)::int as n from pg_replication_slots where database = current_database()`
+    return left!.n === 0
+  }, 'the slots are dropped')
+
 export type Engine = {
   readonly url: string
   readonly sql: Sql
@@ -84,14 +94,13 @@ export const engine = async (text: string, connections: Record<string, string>):
   return { url: database.url, sql: database.sql, text, connections }
 }
 
-export const startHere = async ({
-  url,
-  text,
-  connections,
-}: Engine): Promise<Ingest & { readonly end: () => Promise<void> }> => {
+export const startHere = async (
+  { url, text, connections }: Engine,
+  more: Partial<Config> = {},
+): Promise<Ingest & { readonly end: () => Promise<void> }> => {
   const sql = connect(url, { max: 8, name: 'test ingest' })
   const failures: Error[] = []
-  const config = { ...readConfig({}), databaseUrl: url, connections }
+  const config = { ...readConfig({}), ...more, databaseUrl: url, connections }
   const ingest = await startIngest({
     config,
     model: await loadModel(text),

@@ -51,6 +51,7 @@ test('every variable is read', () => {
     FOREBAY_JOURNAL_RETENTION: 'P2DT12H',
     FOREBAY_JOURNAL_ROOM_RECORDS: '9',
     FOREBAY_JOURNAL_ROOM_BYTES: '10',
+    FOREBAY_SLOT_RETAINED_BYTES: '11',
     NODE_ENV: 'production',
   })
   expect(config).toEqual({
@@ -70,7 +71,7 @@ test('every variable is read', () => {
     quarantineCap: 7,
     tombstoneTtl: 'P30D',
     connections: { crm: 'postgres://u:p@crm/d' },
-    journal: { retention: 'P2DT12H', room: { records: 9, bytes: 10 } },
+    journal: { retention: 'P2DT12H', room: { records: 9, bytes: 10 }, slotRetained: 11 },
     production: true,
   })
 })

@@ -1,6 +1,6 @@
 /** The feeds that a schema folder asks for. */
 import type { Model, TableSource } from '../../model/model.ts'
-import { connectionVariable } from '../../platform/config.ts'
+import { type Config, connectionVariable } from '../../platform/config.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Feed } from '../feed.ts'
 import { pollFeed } from './poll.ts'
@@ -29,7 +29,12 @@ export const missingConnections = (model: Model, connections: Connections): read
 }
 
 /** One feed a polled table; one a connection for all that its slot follows. */
-export const feedsOf = (model: Model, connections: Connections, sql: Sql): readonly Feed[] => {
+export const feedsOf = (
+  model: Model,
+  { connections = {}, journal }: Pick<Config, 'connections' | 'journal'>,
+  sql: Sql,
+): readonly Feed[] => {
+  const { slotRetained } = journal
   const tables = tablesOf(model)
   const polls = tables.flatMap(({ topic, table }) => {
     const { poll } = table
@@ -42,7 +47,7 @@ export const feedsOf = (model: Model, connections: Connections, sql: Sql): reado
   return [
     ...polls,
     ...[...followed].map(([connection, of]) =>
-      slotFeed({ url: connections[connection]!, connection, entity: of[0]!.entity, tables: of }),
+      slotFeed({ url: connections[connection]!, connection, entity: of[0]!.entity, tables: of, slotRetained }),
     ),
   ]
 }

@@ -2,13 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DatabaseClock } from '../../platform/clock.ts'
 import { log } from '../../platform/log.ts'
-import { counter, gauge } from '../../platform/metrics.ts'
+import { gauge } from '../../platform/metrics.ts'
 import { connect, type Sql } from '../../platform/postgres.ts'
-import { type Feed, type FeedJournal, type FeedRecord, Stuck } from '../feed.ts'
+import { type Feed, Stuck } from '../feed.ts'
+import { journalRoom, type Room, type RoomLimits } from '../journal-room.ts'
 import { locks } from '../locks.ts'
 import { frozenOwner } from '../session-settings.ts'
-import { append, createTopics, journalExtents } from '../source/journal.ts'
+import { createTopics, journalExtents } from '../source/journal.ts'
 import { type Partition, partitionName, type Seen } from '../source.ts'
+import { openJournal } from './open-journal.ts'
 import { createSettled } from './settled.ts'
 
 export type Feeds = {
@@ -27,11 +29,6 @@ const standbyMs = 500
 /** How often one that does asks whether it still may. */
 const beatMs = 2_000
 
-const appended = counter({
-  name: 'forebay_feed_records_total',
-  help: 'Records that feeds put into the journal.',
-  labels: ['feed'],
-})
 const runningGauge = gauge({ name: 'forebay_feed_running', help: '1 where this process runs it.', labels: ['feed'] })
 
 type State = { readonly feed: Feed; seen: ReadonlyMap<string, Seen>; trouble?: string | undefined }
@@ -41,6 +38,8 @@ export type FeedsOptions = {
   readonly sql: Sql
   readonly clock: DatabaseClock
   readonly feeds: readonly Feed[]
+  /** How far ahead of what is applied they may bring their topics. */
+  readonly room: RoomLimits
   /** Who reads a topic. */
   readonly entitiesOf: (topic: string) => readonly string[]
 }
@@ -48,7 +47,8 @@ export type FeedsOptions = {
 export const startFeeds = (options: FeedsOptions): Feeds => {
   const stop = new AbortController()
   const states = options.feeds.map((feed): State => ({ feed, seen: new Map() }))
-  const running = states.map((state) => keepRunning(options, state, stop.signal))
+  const room = journalRoom(options.sql, options.room)
+  const running = states.map((state) => keepRunning({ ...options, room }, state, stop.signal))
   return {
     topics: new Set(options.feeds.flatMap(({ topics }) => topics)),
     seen: (partition) => states.map(({ seen }) => seen.get(partitionName(partition))).find(Boolean),
@@ -61,7 +61,7 @@ export const startFeeds = (options: FeedsOptions): Feeds => {
 }
 
 /** The order makes it true: the clock, then the source, then the journal's ends. */
-const askAround = async ({ sql, clock, entitiesOf }: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
+const askAround = async ({ sql, clock, entitiesOf }: RunOptions, state: State, stop: AbortSignal): Promise<void> => {
   const { feed } = state
   const settled = createSettled(sql, entitiesOf)
   while (!stop.aborted) {
@@ -80,7 +80,9 @@ const askAround = async ({ sql, clock, entitiesOf }: FeedsOptions, state: State,
   }
 }
 
-const keepRunning = async (options: FeedsOptions, state: State, stop: AbortSignal): Promise<void> => {
+type RunOptions = Omit<FeedsOptions, 'room'> & { readonly room: Room }
+
+const keepRunning = async (options: RunOptions, state: State, stop: AbortSignal): Promise<void> => {
   const { feed } = state
   for (let failures = 0; !stop.aborted; ) {
     const sql = connect(options.databaseUrl, { max: 1, name: `feed ${feed.name}`, settings: frozenOwner })
@@ -104,8 +106,9 @@ const keepRunning = async (options: FeedsOptions, state: State, stop: AbortSigna
 }
 
 /** False where another process runs it, or an operator has to act first. */
-const runOnce = async (options: FeedsOptions, sql: Sql, state: State, stop: AbortSignal): Promise<boolean> => {
+const runOnce = async (options: RunOptions, sql: Sql, state: State, stop: AbortSignal): Promise<boolean> => {
   const { feed } = state
+  const { room } = options
   if (!(await isMine(sql, feed))) {
     state.trouble = undefined
     return false
@@ -130,7 +133,7 @@ const runOnce = async (options: FeedsOptions, sql: Sql, state: State, stop: Abor
     log.warn('feed.lost', { feed: feed.name, error })
     over.abort()
   })
-  const { journal, version } = journalOf(sql, feed, row, until)
+  const { journal, version } = openJournal({ sql, feed, from: row, room, stop: until })
   try {
     await feed.run(journal)
   } catch (error) {
@@ -179,35 +182,3 @@ const stopTopics = async (sql: Sql, feed: Feed): Promise<string | undefined> => 
     select reason from stuck`
   return stuck && `feed ${feed.name}: ${stuck.reason}`
 }
-
-const journalOf = (
-  sql: Sql,
-  feed: Feed,
-  from: { readonly version: string; readonly cursor: unknown },
-  stop: AbortSignal,
-): { readonly journal: FeedJournal; readonly version: () => string } => {
-  let version = from.version
-  const journal: FeedJournal = {
-    cursor: from.cursor,
-    stop,
-    async append(records, cursor, also) {
-      const moved = await sql.begin(async (tx) => {
-        // The fence, and first: whoever was overtaken waits here for nothing and writes nothing.
-        const [row] = await tx<{ version: string }[]>`
-          update forebay.cursors set cursor = ${JSON.stringify(cursor)}::text::jsonb, version = version + 1, moved_at = now()
-          where feed = ${feed.name} and version = ${version} and state = 'RUNNING' returning version`
-        if (row === undefined) throw new Error('another process or an operator has moved the cursor')
-        for (const [topic, of] of byTopic(records)) await append(tx, topic, of)
-        await also?.(tx)
-        return row.version
-      })
-      version = moved
-      appended.inc({ feed: feed.name }, records.length)
-    },
-  }
-  return { journal, version: () => version }
-}
-
-/** In one order for all who append, so that none waits for another in a circle. */
-const byTopic = (records: readonly FeedRecord[]): readonly (readonly [string, readonly FeedRecord[]])[] =>
-  [...Map.groupBy(records, ({ topic }) => topic)].sort(([a], [b]) => (a < b ? -1 : 1))

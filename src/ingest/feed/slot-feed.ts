@@ -11,6 +11,7 @@ import { connect, type Sql } from '../../platform/postgres.ts'
 import type { Feed, FeedJournal, FeedRecord } from '../feed.ts'
 import { describeTable, typesOf } from './postgres-table.ts'
 import { openReplication, type Replication } from './replication.ts'
+import { type Watch, watchRetained } from './retained.ts'
 import {
   createSlot,
   ensurePublication,
@@ -46,6 +47,8 @@ export type SlotFeedOptions = {
   /** One of those that are read by it, for what is said to operators. */
   readonly entity: string
   readonly tables: readonly { readonly topic: string; readonly table: TableSource }[]
+  /** Bytes of log that the source may keep for the slot before that is an alert. */
+  readonly slotRetained: number
 }
 
 /** In one append at most, past its first record. */
@@ -70,13 +73,17 @@ export const slotFeed = (options: SlotFeedOptions): Feed => {
     },
     async run(journal) {
       const source = connect(options.url, { max: 2, name: `feed ${options.connection}` })
+      let watch: Watch | undefined
       try {
         const { followed, cursor } = await begin(source, options, journal)
+        watch = watchRetained(source, options)
         const work = await startWork(source, options, followed, journal, cursor)
         running = { source, work }
         await work.done
       } finally {
         running = undefined
+        // Not waited for: the source may not answer.
+        void watch?.stop()
         await source.end({ timeout: 1 })
       }
     },
