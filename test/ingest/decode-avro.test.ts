@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Change, Decoded, LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import type { Entity } from '../../src/model/model.ts'
+import { encodeAvro } from './avro-encoder.ts'
 import { changeOf } from './decode-one.ts'
 import { column, entity, model } from './entities.ts'
 import { capturedRecords, capturedSchemas, framed, schemasOf } from './registered.ts'
@@ -81,27 +82,12 @@ const major = ({ version }: Change): bigint => (version.kind === 'ordered' ? ver
 /** One value in a field `x` beside an id, written by Avro's own encoder, as an event. */
 const cellOf = (schema: unknown, value: unknown, type: string, options: Parameters<typeof column>[2] = {}) => {
   const record = { type: 'record', name: 'Row', namespace: 'test', fields: [idField, { name: 'x', type: schema }] }
-  const written = avro.Type.forSchema(record as avro.Schema, { registry: { long: bigints } }).toBuffer({
-    id: 'a',
-    x: value,
-  })
+  const written = encodeAvro(record, { id: 'a', x: value })
   const probe = entity('T', ['id'], [column('id', 'ID!'), column('x', type, options)], { format: 'AVRO' })
   const [decoded] = createDecoder(model([probe]), schemasOf({ 7: record })).decode(recordOf(framed(7, written)), 0)
   return decoded?.kind === 'changes' ? decoded.changes[0]!.row.x : (decoded as { reason: string }).reason
 }
 const idField = { name: 'id', type: 'string' }
-const bigints = avro.types.LongType.__with({
-  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const bytes = Buffer.alloc(8)
-    bytes.writeBigInt64LE(value)
-    return bytes
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (value: unknown) => typeof value === 'bigint',
-  compare: (a: bigint, b: bigint) => Number(a - b),
-})
 const decimal = (bytes: readonly number[]) => Buffer.from(bytes)
 
 describe('what others write', () => {

@@ -1,5 +1,5 @@
 /** A small shop read from a broker by the real intake: versions are offsets, since its records have no order of their own. */
-import { registerViews } from '../../src/ingest/generations.ts'
+import { type Catalog, registerViews } from '../../src/ingest/generations.ts'
 import { openIntake } from '../../src/ingest/intake.ts'
 import { startObserver } from '../../src/ingest/source/observe.ts'
 import type { Model } from '../../src/model/model.ts'
@@ -19,6 +19,7 @@ type Item @entity(domain: "shop", key: "id", shared: true, source: { topic: "${t
 export type Shop = {
   readonly database: Database
   readonly model: Model
+  readonly catalog: Catalog
   /** Starts another intake, with its observer. */
   start(): Promise<{ stop(): Promise<void> }>
   /** Labels by id. */
@@ -27,6 +28,7 @@ export type Shop = {
   close(): Promise<void>
 }
 type PositionRow = {
+  readonly topic: string
   readonly partition: number
   readonly epoch: number
   readonly next: number
@@ -35,17 +37,26 @@ type PositionRow = {
   readonly waits: boolean
 }
 
-export const openShop = async (brokers: readonly string[], topic: string): Promise<Shop> => {
-  const model = await loadModel(shopOn(topic))
+/** `topic`: what its group is called by, and its one topic where no other folder is given. */
+export const openShop = async (
+  brokers: readonly string[],
+  topic: string,
+  { folder = shopOn(topic), env = {} }: { readonly folder?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<Shop> => {
+  const model = await loadModel(folder)
   const database = await freshDatabase()
   const { sql } = database
   await installModel(sql, model)
   const catalog = await registerViews(sql, model)
-  const config = { ...readConfig({ KAFKA_BROKERS: brokers.join(','), KAFKA_GROUP: topic }), databaseUrl: database.url }
+  const config = {
+    ...readConfig({ KAFKA_BROKERS: brokers.join(','), KAFKA_GROUP: topic, ...env }),
+    databaseUrl: database.url,
+  }
   const running = new Set<() => Promise<void>>()
   return {
     database,
     model,
+    catalog,
     async start() {
       const clock = databaseClock(sql)
       await clock.refresh()
@@ -60,7 +71,7 @@ export const openShop = async (brokers: readonly string[], topic: string): Promi
         applied: ignore,
         failed: ignore,
       })
-      const observer = startObserver({ sql, clock, source: intake.source, topics: [topic], maxLagMs: 1_000 })
+      const observer = startObserver({ sql, clock, source: intake.source, topics: intake.topics, maxLagMs: 1_000 })
       await intake.start()
       const stop = async () => {
         running.delete(stop)
@@ -77,8 +88,8 @@ export const openShop = async (brokers: readonly string[], topic: string): Promi
       return Object.fromEntries(rows.map(({ id, label }) => [id, label]))
     },
     positions: () => sql<PositionRow[]>`
-      select partition, epoch, next_offset::int as next, state, reason, waits_for is not null as waits
-      from forebay.positions order by partition`,
+      select topic, partition, epoch, next_offset::int as next, state, reason, waits_for is not null as waits
+      from forebay.positions order by topic, partition`,
     async close() {
       await Promise.all([...running].map((stop) => stop()))
       await database.drop()

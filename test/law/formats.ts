@@ -2,10 +2,10 @@
  * A write of the source in each format that an entity may declare. Written by other means than it is read: Avro's own encoder,
  * decimals by arithmetic of their own.
  */
-import avro from 'avsc'
 import type { CellValue, LogRecord } from '../../src/ingest/change.ts'
 import type { Schemas } from '../../src/ingest/decode/registered.ts'
 import type { Column, Entity, Format, Model } from '../../src/model/model.ts'
+import { encodeAvro } from '../ingest/avro-encoder.ts'
 import { framed, schemasOf } from '../ingest/registered.ts'
 import { debeziumRecords, type SourceWrite } from './debezium.ts'
 import type { Draw } from './draw.ts'
@@ -263,25 +263,6 @@ const twosComplement = (value: bigint): Buffer => {
 
 const avroValue = (id: number, { entity }: SourceWrite, value: object): Buffer =>
   framed(id, encodeAvro(valueSchema(entity), value))
-const encoders = new Map<string, avro.Type>()
-const encodeAvro = (schema: object, value: unknown): Buffer => {
-  const text = JSON.stringify(schema)
-  const encoder = encoders.get(text) ?? avro.Type.forSchema(schema as avro.Schema, { registry: { long: bigints } })
-  encoders.set(text, encoder)
-  return encoder.toBuffer(value)
-}
-const bigints = avro.types.LongType.__with({
-  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-  toBuffer: (value: bigint) => {
-    const bytes = Buffer.alloc(8)
-    bytes.writeBigInt64LE(value)
-    return bytes
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (value: unknown) => typeof value === 'bigint',
-  compare: (a: bigint, b: bigint) => Number(a - b),
-})
 
 /** Debezium's, of which only the row's old image is left out: by default a source doesn't send it. */
 const envelopeOf = ({ entity, row, op, lsn, key }: SourceWrite) => ({
