@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { startChild } from '../support/child.ts'
 import { changes } from './changes.ts'
 import { bareUpsertRate } from './limits/upsert.ts'
-import { benchLive } from './live.ts'
+import { runLive } from './live.ts'
 import { childOf, cpuSeconds, peakMemory } from './process.ts'
 import { quantile, report } from './report.ts'
 import { applied, openStand, pending, type Run, type Stand, when } from './stand.ts'
@@ -42,7 +42,8 @@ export const benchIngest = async (options: IngestOptions): Promise<void> => {
       const doneAt = await when(async () => (await applied(full.sql)) >= count && !(await pending(full.sql)), ingest)
       const rate = count / ((doneAt - firstAt) / 1000)
       const [view] = await full.sql<{ rows: number }[]>`select count(*)::int as rows from bench.customer where _live`
-      const live = await benchLive(full.sql, stand.producer, options)
+      const others = changes(Number.MAX_SAFE_INTEGER, 1_000, 7)
+      const live = await runLive({ sql: full.sql, producer: stand.producer, others, warm: 5, ...options })
       const sentToVisible = `live at ${options.rate}/s, sent to visible`
       report('ingest', [
         { name: 'changes', value: count, unit: `of ${Math.round(bytes)} B` },

@@ -2,26 +2,38 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Producer } from 'kafkajs'
 import type { Sql } from '../../src/platform/postgres.ts'
-import { changes, type Message, message } from './changes.ts'
+import { type Message, message } from './changes.ts'
+import { viewTable } from './expected.ts'
 import { send } from './topics.ts'
 
-/** Milliseconds each. */
-export const benchLive = async (
-  sql: Sql,
-  producer: Producer,
-  { rate, seconds }: { readonly rate: number; readonly seconds: number },
-): Promise<number[]> => {
-  const [gen] = await sql<{ table: string }[]>`
-    select format('forebay_view.%I', tablename) as table from pg_tables where schemaname = 'forebay_view' and tablename like 'customer_overview%'`
-  const stream = changes(Number.MAX_SAFE_INTEGER, 1_000, 7)
+export type LiveOptions = {
+  readonly sql: Sql
+  readonly producer: Producer
+  readonly others: Iterator<Message, void>
+  readonly rate: number
+  readonly seconds: number
+  /** Seconds at the beginning of which no latency counts. */
+  readonly warm: number
+  readonly sending?: (batch: readonly Message[]) => void
+  /** Throws what ends it early. */
+  readonly check?: () => void
+}
+
+/** Milliseconds each. Throws what sending throws. */
+export const runLive = async (options: LiveOptions): Promise<number[]> => {
+  const { sql, producer, others, rate, seconds, warm, sending = () => {}, check = () => {} } = options
+  const table = await viewTable(sql)
   const sent = new Map<string, number>()
   const latencies: number[] = []
-  const warm = 5
   const tick = 20
   const started = performance.now()
+  const inFlight = new Set<Promise<unknown>>()
+  let failure: unknown
   let lsn = 9_000_000_000
   for (let n = 0; n < ((seconds + warm) * 1000) / tick; n++) {
-    const batch: Message[] = Array.from({ length: Math.round((rate * tick) / 1000) - 1 }, () => stream.next().value!)
+    check()
+    if (failure !== undefined) throw failure
+    const batch = Array.from({ length: Math.round((rate * tick) / 1000) - 1 }, () => others.next().value as Message)
     const id = `probe${n % 20}`
     const note = `n${n}`
     lsn += 1_000
@@ -36,11 +48,16 @@ export const benchLive = async (
     )
     const due = started + n * tick
     if (n * tick > warm * 1000) sent.set(note, Math.max(due, performance.now()))
-    send(producer, batch).catch(() => {})
+    sending(batch)
+    const acknowledged = send(producer, batch).catch((error: unknown) => {
+      failure = error
+    })
+    inFlight.add(acknowledged)
+    void acknowledged.finally(() => inFlight.delete(acknowledged))
     const until = due + tick
     do {
       if (sent.size) {
-        const rows = await sql.unsafe<{ note: string }[]>(`select note from ${gen!.table} where id like 'probe%'`, [], {
+        const rows = await sql.unsafe<{ note: string }[]>(`select note from ${table} where id like 'probe%'`, [], {
           prepare: true,
         })
         for (const { note: seen } of rows) {
@@ -55,5 +72,6 @@ export const benchLive = async (
       await sleep(2)
     } while (performance.now() < until)
   }
+  await Promise.all(inFlight)
   return [...latencies, ...[...sent.values()].map((at) => performance.now() - at)]
 }

@@ -1,6 +1,7 @@
-/** `npm run bench -- ingest|read [name=value …]` */
+/** `npm run bench -- ingest|read|soak [name=value …]` */
 import { benchIngest } from './ingest.ts'
 import { benchRead } from './read.ts'
+import { benchSoak } from './soak.ts'
 
 const [verb, ...settings] = process.argv.slice(2)
 const given = new Map(settings.map((setting) => setting.split('=') as [string, string]))
@@ -23,9 +24,16 @@ switch (verb) {
       rounds: number('rounds', 3),
     })
     break
+  case 'soak':
+    await benchSoak({
+      minutes: number('minutes', 10),
+      rate: number('rate', 2_000),
+      customers: number('customers', 20_000),
+    })
+    break
   default:
     process.stderr.write(
-      'npm run bench -- ingest [changes=500000 customers=20000 rate=1000 seconds=30]\nnpm run bench -- read [customers=20000 connections=32 seconds=8 rounds=3]\n',
+      'npm run bench -- ingest [changes=500000 customers=20000 rate=1000 seconds=30]\nnpm run bench -- read [customers=20000 connections=32 seconds=8 rounds=3]\nnpm run bench -- soak [minutes=10 rate=2000 customers=20000]\n',
     )
     process.exitCode = 2
 }

@@ -8,11 +8,12 @@ export const cpuSeconds = async (pid: number): Promise<number> => {
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
+/** The resident size now, MiB. */
+export const memory = (pid: number): Promise<number> => statusOf(pid, /VmRSS:\s+(\d+)/)
 /** The largest resident size so far, MiB. */
-export const peakMemory = async (pid: number): Promise<number> => {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024
-}
+export const peakMemory = (pid: number): Promise<number> => statusOf(pid, /VmHWM:\s+(\d+)/)
+const statusOf = async (pid: number, kib: RegExp): Promise<number> =>
+  Number(kib.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 
 /** The process a guarded child is for: the guarding shell has it as its own first child. */
 export const childOf = async (pid: number): Promise<number> =>

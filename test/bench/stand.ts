@@ -19,7 +19,7 @@ const intake = join(import.meta.dirname, 'intake.ts')
 export type Run = {
   readonly sql: Sql
   /** `ingest`: the whole half; `intake`: without maintenance. */
-  start(what: 'ingest' | 'intake'): Child
+  start(what: 'ingest' | 'intake', env?: Readonly<Record<string, string>>): Child
 }
 export type Stand = {
   readonly brokers: readonly string[]
@@ -62,10 +62,10 @@ export const openStand = async (): Promise<Stand> => {
       }
       return {
         sql,
-        start: (what) =>
+        start: (what, more = {}) =>
           what === 'ingest'
-            ? startChild(forebay, ['ingest'], { env })
-            : startChild(process.execPath, ['--max-semi-space-size=8', intake], { env }),
+            ? startChild(forebay, ['ingest'], { env: { ...env, ...more } })
+            : startChild(process.execPath, ['--max-semi-space-size=8', intake], { env: { ...env, ...more } }),
       }
     },
     async stop() {
