@@ -59,9 +59,14 @@ type RestartableKafka = {
 
 /** A broker of the caller's own that isn't started yet and may be killed; takes Java and Maven's jars. */
 export async function ownRestartableKafka(partitions: number, special?: Special): Promise<RestartableKafka> {
+  return restartableKafka(await localKafka(), partitions, special)
+}
+
+/** Java and Kafka's jars, installed if need be: what a broker takes that may be killed. */
+export async function localKafka(): Promise<Local> {
   const local = (await classPath('kafka')) ?? ((await installJava()) ? await classPath('kafka') : undefined)
   if (local === undefined) throw new Error("Kafka can't be started and killed here: install Java 17 and Maven.")
-  return restartableKafka(local, partitions, special)
+  return local
 }
 
 /** What a broker has beside the usual settings, and arguments of the tool that formats its folder. */
@@ -70,28 +75,38 @@ export type Special = {
   readonly format?: readonly string[]
 }
 
-async function restartableKafka(
-  { java, jars }: Local,
-  partitions: number,
-  special?: Special,
-): Promise<RestartableKafka> {
-  const folder = await mkdtemp(join(tmpdir(), 'forebay-kafka-'))
+async function restartableKafka(local: Local, partitions: number, special?: Special): Promise<RestartableKafka> {
   const [port, controller] = (await freePorts(2)) as [number, number]
-  const usual = { ...brokerSettings(port, controller, partitions), 'log.dirs': join(folder, 'logs') }
-  const settings: Settings = { ...usual, ...(await special?.settings(folder, usual)) }
-  const properties = await propertiesFile(folder, settings)
-  const flags = await jvm(jars, '256m', folder)
-  const format = ['kafka.tools.StorageTool', 'format', '-t', kafkaUuid(), '-c', properties, ...(special?.format ?? [])]
-  await run(java, [...flags, ...format], { timeout: 60_000 })
   const brokers = [`127.0.0.1:${port}`]
+  const usual = brokerSettings(port, controller, partitions)
+  const settings = async (folder: string) => ({ ...usual, ...(await special?.settings(folder, usual)) })
+  const { launch, ...kept } = await formatBroker(local, settings, ['-t', kafkaUuid(), ...(special?.format ?? [])])
   return {
+    ...kept,
     brokers,
-    folder,
     async start() {
-      const child = startChild(java, [...flags, 'kafka.Kafka', properties])
+      const child = launch()
       await answers(brokers, child)
       return child
     },
+  }
+}
+
+/** A broker's folder, and the program on it: started as often as it has ended. */
+type FormattedBroker = { readonly folder: string; launch(): Child; remove(): Promise<void> }
+
+export async function formatBroker(
+  { java, jars }: Local,
+  settings: (folder: string) => Settings | Promise<Settings>,
+  format: readonly string[],
+): Promise<FormattedBroker> {
+  const folder = await mkdtemp(join(tmpdir(), 'forebay-kafka-'))
+  const properties = await propertiesFile(folder, { 'log.dirs': join(folder, 'logs'), ...(await settings(folder)) })
+  const flags = await jvm(jars, '256m', folder)
+  await run(java, [...flags, 'kafka.tools.StorageTool', 'format', '-c', properties, ...format], { timeout: 60_000 })
+  return {
+    folder,
+    launch: () => startChild(java, [...flags, 'kafka.Kafka', properties]),
     remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
   }
 }
@@ -114,7 +129,7 @@ async function dockerKafka(partitions: number): Promise<KafkaService> {
   }
 }
 
-function brokerSettings(port: number, controller: number, partitions: number): Settings {
+export function brokerSettings(port: number, controller: number, partitions: number): Settings {
   return {
     'process.roles': 'broker,controller',
     'node.id': 1,
@@ -137,7 +152,7 @@ function brokerSettings(port: number, controller: number, partitions: number): S
 }
 
 /** Ready means that a group coordinator can be found: listing brokers answers seconds before consumers can join. */
-async function answers(brokers: string[], child: Child, timeoutMs = 60_000): Promise<void> {
+export async function answers(brokers: string[], child: Child, timeoutMs = 60_000): Promise<void> {
   const client = new Kafka({
     brokers,
     logLevel: logLevel.NOTHING,
@@ -157,5 +172,5 @@ async function answers(brokers: string[], child: Child, timeoutMs = 60_000): Pro
 }
 
 /** Kafka's form of a UUID: 16 bytes in unpadded base64url, never beginning with `-`, which the tool would take for an option. */
-const kafkaUuid = (): string =>
+export const kafkaUuid = (): string =>
   Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url').replace(/^-/, 'A')

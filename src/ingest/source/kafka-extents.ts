@@ -112,6 +112,11 @@ export const kafkaLogs = (client: Kafka, topics: readonly string[]): KafkaLogs =
 
   const extents = async (): Promise<readonly Extent[]> => {
     const asked = await existing()
+    // Each on its own, they would overwrite what kafkajs has just heard of another. What is wrong with one its own asking tells.
+    if (asked.length > 0)
+      await clusterOf(await admin())
+        .addMultipleTargetTopics(asked)
+        .catch(() => {})
     // Before the offsets: of a topic made anew in between, its predecessor's id with its own offsets is found out, the reverse is not.
     const known: Topics = asked.length > 0 ? await describeTopics(clusterOf(await admin()), asked) : new Map()
     const answers = await Promise.allSettled(asked.map((topic) => extentsOf(topic, known)))

@@ -20,6 +20,8 @@ type Broker = {
 }
 /** What the patch of kafkajs shows of an admin. */
 type Cluster = {
+  /** Asks for these along with all that it was asked for before. */
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   findControllerBroker(): Promise<Broker>
   findBroker(of: { nodeId: string }): Promise<Broker>
   findLeaderForPartitions(topic: string, partitions: readonly number[]): Readonly<Record<string, unknown>>
