@@ -12,8 +12,7 @@ import { type Feeds, startFeeds } from './feed/run.ts'
 import type { Catalog } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
 import { watchQuarantine } from './quarantine-watch.ts'
-import { openSchemas, registeredTopics } from './registry/open.ts'
-import type { SchemaStore } from './registry/schemas.ts'
+import { type OpenedSchemas, openSchemas, registeredTopics } from './registry/open.ts'
 import { frozen, plans } from './session-settings.ts'
 import { compositeSource } from './source/composite.ts'
 import { journalSource } from './source/journal.ts'
@@ -38,7 +37,7 @@ export type Intake = {
   readonly topics: readonly string[]
   readonly pump: Pump
   readonly decoder: Decoder
-  readonly schemas: SchemaStore
+  readonly schemas: OpenedSchemas
   /** Begins to read; what came before it (an observer, a maintainer) sees all of it. */
   start(): Promise<void>
   stop(): Promise<void>

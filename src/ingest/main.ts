@@ -122,9 +122,10 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
             select from forebay.generations g where retired_at is null
               and exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null)) as filling`
       if (state!.filling) return { ready: false, reason: 'views are being filled' }
-      return state!.unobserved === 0
-        ? { ready: true }
-        : { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
+      if (state!.unobserved > 0)
+        return { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
+      // What is read by schemas at hand goes on.
+      return { ready: true, ...present({ reason: intake.schemas.trouble() }) }
     },
     async stop() {
       await trimming.stop()

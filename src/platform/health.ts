@@ -2,7 +2,7 @@
 import { json, type Route } from './http.ts'
 import { metricsText } from './metrics.ts'
 
-/** `reason`: what is awaited, when not ready. Shown to whoever asks. */
+/** `reason`: what is awaited, when not ready; else what is amiss and keeps nobody from being served. Shown to whoever asks. */
 export type Readiness = { readonly ready: boolean; readonly reason?: string }
 export type Checks = Readonly<Record<string, () => Promise<Readiness>>>
 

@@ -97,6 +97,16 @@ export const brokerTrouble = (error: unknown): string => {
   return message
 }
 
+const awayErrors = new Set([
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
+  'KafkaJSRequestTimeoutError',
+  'KafkaJSBrokerNotFound',
+])
+/** No broker answers, as far as kafkajs's own tries have got: not one that answers with a refusal, or with another's fault. */
+export const areBrokersAway = (error: unknown): boolean =>
+  error instanceof Error && (awayErrors.has(error.name) || areBrokersAway(error.cause))
+
 /** The brokers answer and refuse who asks: trying again at once is of no use, and may lock an account. */
 export const isLoginRefused = (error: unknown): boolean =>
   error instanceof Error && (error.name === 'KafkaJSSASLAuthenticationError' || isLoginRefused(error.cause))

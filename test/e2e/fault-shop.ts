@@ -67,6 +67,11 @@ export const answered = async (running: Running) => (await running.ask(card, cle
 export const codeOf = async (running: Running) => (await running.ask(card, clerk)).body?.errors?.[0]?.extensions?.code
 export const ready = (running: Running) =>
   expect.poll(() => running.readyz(), { timeout: 20_000 }).toMatchObject({ status: 200 })
+/** The state of a breaker at /metrics: 0 closed, 1 half-open, 2 open. */
+export const breakerOf = async (running: Running, dependency: string): Promise<string | undefined> => {
+  const text = await (await fetch(`${running.url}/metrics`)).text()
+  return new RegExp(`^forebay_breaker_state{dependency="${dependency}"} (\\d)`, 'm').exec(text)?.[1]
+}
 /** What answers may say of a fault: nothing of the inside. */
 export const leak = /127\.0\.0\.1|ECONN|CONNECTION|select |insert |postgres|node_modules|\.ts:|\n +at /i
 

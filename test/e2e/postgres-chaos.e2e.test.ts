@@ -9,7 +9,7 @@ import { type Running, startForebay } from '../support/forebay.ts'
 import { canMount, mountSmall } from '../support/small-disk.ts'
 import { startToxiproxy, type Toxic } from '../support/toxiproxy.ts'
 import { appendAll, type Chaos, expectEnd, left, makeChaos } from './chaos.ts'
-import { connected, later, ready } from './fault-shop.ts'
+import { breakerOf, connected, later, ready } from './fault-shop.ts'
 
 /** FOREBAY_CHAOS_ROUNDS: how often each fault of the network comes. */
 const rounds = Number(process.env.FOREBAY_CHAOS_ROUNDS ?? 1)
@@ -37,10 +37,6 @@ const follow = async ({ place }: Chaos, url: string): Promise<Running> =>
   )
 const through = (url: string, port: number): string => Object.assign(new URL(url), { port: String(port) }).href
 
-const breaker = async (running: Running): Promise<string | undefined> => {
-  const text = await (await fetch(`${running.url}/metrics`)).text()
-  return /^forebay_breaker_state{dependency="postgres"} (\d)/m.exec(text)?.[1]
-}
 /** What was in the log a moment ago gets applied. */
 const goesOn = async (sql: Sql, after: string): Promise<void> => {
   const at = async (column: string) => {
@@ -84,12 +80,12 @@ test('a network that is slow, resets, swallows and cuts, and a Postgres killed a
     const held = await hold(server.url, 'select from forebay.positions order by topic, partition for update')
     await untilBlocked(sql, 1)
     const restore = await proxy.cut()
-    await expect.poll(() => breaker(running), { timeout: 20_000, interval: 20 }).toMatch(/[12]/)
+    await expect.poll(() => breakerOf(running, 'postgres'), { timeout: 20_000, interval: 20 }).toMatch(/[12]/)
     expect((await running.readyz()).status).toBe(503)
     await held.release()
     await restore()
     await goesOn(sql, 'a cut')
-    await expect.poll(() => breaker(running)).toBe('0')
+    await expect.poll(() => breakerOf(running, 'postgres')).toBe('0')
   }
   process.kill(server.now.pid, 'SIGKILL')
   await server.restart()

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { RegistryError, registryClient } from '../../src/ingest/registry/client.ts'
+import { guardRegistry } from '../../src/ingest/registry/guard.ts'
 import { compileSchema } from '../../src/ingest/registry/schemas.ts'
 import type { SchemaRegistry } from '../../src/platform/schema-registry.ts'
 import { type Registry, registryCertificate, startRegistry } from '../support/registry.ts'
@@ -164,5 +165,36 @@ describe('faults', () => {
     closing.splice(0, 1)
     expect((await failure(client([locked.url, dead.url]).schema('1'))).message).toMatch(/refuses the credentials/)
     expect((await failure(client([dead.url]).schema('1'))).message).toMatch(/can't be reached \(ECONNREFUSED\)/)
+  })
+})
+
+describe('a registry that is away', () => {
+  test('is asked by one caller after a pause, the others are told at once why, and back it is asked by all', async () => {
+    const server = await registry()
+    const { id } = server.register('customers-value', schema)
+    const guarded = guardRegistry(client([server.url]), 'registry')
+    const ask = () => guarded.schema(String(id))
+    server.fail(503)
+    for (let i = 0; i < 3; i++) expect((await failure(ask())).kind).toBe('away')
+    const before = server.requests.length
+    const refused = await Promise.all(Array.from({ length: 50 }, () => failure(ask())))
+    expect(server.requests.length - before).toBeLessThanOrEqual(2)
+    expect(refused.at(-1)).toMatchObject({
+      kind: 'away',
+      message: expect.stringMatching(/^the schema registry at .* answers 503; it is asked again after a pause$/),
+    })
+    expect(guarded.trouble()).toMatch(/answers 503/)
+    server.fail(undefined)
+    await expect.poll(() => ask().catch(() => undefined)).toMatchObject({ type: 'AVRO' })
+    expect(guarded.trouble()).toBeUndefined()
+  })
+
+  test('one that refuses, or has no such schema, is not away', async () => {
+    const server = await registry({ authorization: 'Bearer right' })
+    const guarded = guardRegistry(client([server.url], { token: 'wrong' }), 'registry')
+    for (let i = 0; i < 5; i++) expect((await failure(guarded.schema('1'))).kind).toBe('refused')
+    const known = guardRegistry(client([server.url], { token: 'right' }), 'registry')
+    for (let i = 0; i < 5; i++) expect(await known.schema('1')).toBeUndefined()
+    expect([guarded.trouble(), known.trouble()]).toEqual([undefined, undefined])
   })
 })

@@ -6,6 +6,7 @@ import type { SchemaRegistry } from '../../platform/schema-registry.ts'
 import { noSchemas } from '../decode/registered.ts'
 import { isRegistered } from '../decode.ts'
 import { type RegistryClient, RegistryError, registryClient } from './client.ts'
+import { type GuardedRegistry, guardRegistry } from './guard.ts'
 import { registryName, type SchemaStore, schemaStore } from './schemas.ts'
 
 /** Throws where the file of certificates can't be read. */
@@ -36,14 +37,15 @@ export const missingRegistry = (model: Model, registry: SchemaRegistry | undefin
   return [`SCHEMA_REGISTRY_URL is missing: the records of ${list} can't be read without the registry's schemas`]
 }
 
+export type OpenedSchemas = SchemaStore & Pick<GuardedRegistry, 'close' | 'trouble'>
+
 /** With no registry named, every schema is refused. */
-export const openSchemas = (
-  sql: Sql,
-  registry: SchemaRegistry | undefined,
-): SchemaStore & { readonly close: () => void } => {
-  if (registry === undefined || registry.urls.length === 0) return { ...noRegistry, close: () => {} }
-  const client = openRegistry(registry)
-  return { ...schemaStore({ sql, client, registry: registryName(registry) }), close: client.close }
+export const openSchemas = (sql: Sql, registry: SchemaRegistry | undefined): OpenedSchemas => {
+  if (registry === undefined || registry.urls.length === 0)
+    return { ...noRegistry, close: () => {}, trouble: () => undefined }
+  const name = registryName(registry)
+  const client = guardRegistry(openRegistry(registry), name)
+  return { ...schemaStore({ sql, client, registry: name }), close: client.close, trouble: client.trouble }
 }
 /** No registry: no schema is ever at hand. */
 export const noRegistry: SchemaStore = {

@@ -3,7 +3,8 @@
  * the group's committed offsets are a hint for people and tools.
  */
 import './kafka-codecs.ts'
-import { brokerTrouble, isLoginRefused } from '../../platform/kafka.ts'
+import { createBreaker } from '../../platform/breaker.ts'
+import { areBrokersAway, brokerTrouble, isLoginRefused } from '../../platform/kafka.ts'
 import { log } from '../../platform/log.ts'
 import type { LogSource, Sink } from '../source.ts'
 import { type Holding, stickyAssigner } from './kafka-assigner.ts'
@@ -27,6 +28,14 @@ const leaveMs = 1_500
 
 export const kafkaSource = ({ topics, groupId, maxLagMs, ...brokers }: KafkaOptions): LogSource => {
   const client = kafkaClient(brokers)
+  // Each failure comes after kafkajs's own five tries, whose pauses grow: here it is only said, and the pause between two memberships.
+  const breaker = createBreaker({
+    dependency: 'kafka',
+    place: brokers.brokers.join(),
+    tolerated: 1,
+    leastMs: retryMs / 2,
+    longestMs: 2 * retryMs,
+  })
   const logs = kafkaLogs(client, topics)
   const stopped = Promise.withResolvers<void>()
   let stopping = false
@@ -82,10 +91,16 @@ export const kafkaSource = ({ topics, groupId, maxLagMs, ...brokers }: KafkaOpti
     return new Promise(() => {})
   }
 
-  const membership = async (sink: Sink): Promise<void> => {
+  const enter = async (sink: Sink) => {
     const present = await logs.existing()
     if (present.length === 0) throw new Error(`none of the topics exist yet: ${topics.join(', ')}`)
-    const joined = await join(present, sink)
+    return { present, joined: await join(present, sink) }
+  }
+
+  const membership = async (sink: Sink): Promise<void> => {
+    const entered = await breaker.attempt(() => enter(sink), stopped.promise, areBrokersAway)
+    if (entered === undefined) return
+    const { present, joined } = entered
     group = joined
     const missing = topics.filter((topic) => !present.includes(topic))
     say(missing.length > 0 ? `topics that don't exist yet: ${missing.join(', ')}` : undefined)
@@ -94,7 +109,9 @@ export const kafkaSource = ({ topics, groupId, maxLagMs, ...brokers }: KafkaOpti
     over = true
     group = undefined
     await Promise.race([joined.leave(), delay(leaveMs)])
-    if (outcome instanceof Error) throw outcome
+    if (!(outcome instanceof Error)) return
+    if (areBrokersAway(outcome)) breaker.failed(outcome)
+    throw outcome
   }
 
   const run = async (sink: Sink): Promise<void> => {
@@ -103,8 +120,10 @@ export const kafkaSource = ({ topics, groupId, maxLagMs, ...brokers }: KafkaOpti
         await membership(sink)
       } catch (error) {
         if (stopping) return
-        say(brokerTrouble(error))
-        await Promise.race([stopped.promise, delay(isLoginRefused(error) ? refusedRetryMs : retryMs)])
+        const isAway = breaker.state() !== 'CLOSED'
+        say(isAway ? `no broker answers: ${brokerTrouble(error)}; they are tried again` : brokerTrouble(error))
+        // The breaker lets nobody try before its pause is over.
+        if (!isAway) await Promise.race([stopped.promise, delay(isLoginRefused(error) ? refusedRetryMs : retryMs)])
       }
     }
   }
