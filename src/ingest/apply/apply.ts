@@ -72,8 +72,11 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Nu
             model,
             flowing.flatMap((item) => item.sets),
           )
-          const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets], fence)
-          const dropped = above.flatMap((item) => item.dropped.map((one) => ({ ...one, count: 1 })))
+          const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets.changes], fence)
+          const dropped = [
+            ...above.flatMap((item) => item.dropped.map((one) => ({ ...one, count: 1 }))),
+            ...sets.dropped,
+          ]
           const parking = await parkQueues(tx, { model, catalog, write }, queues, fence)
           const stopped = stopping.length > 0 ? await stopAt(tx, { model, catalog }, stopping, fence.origin) : []
           return {

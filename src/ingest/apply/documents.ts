@@ -10,12 +10,16 @@ import { columnOf, entityOf } from '../../model/sql/row-scope.ts'
 import type { CellValue, Change, OrderedVersion, ReplaceSet } from '../change.ts'
 import type { Tx } from './fence.ts'
 import { compareVersions, keyText } from './fold.ts'
+import { type Dropped, sumDropped } from './write.ts'
 
 type Ordered = ReplaceSet & { readonly version: OrderedVersion }
 /** What a batch holds of one parent: the newest record, and the last one without a version. */
 type Parent = { readonly newest?: Ordered; readonly unversioned?: ReplaceSet }
 
 const isOrdered = (set: ReplaceSet): set is Ordered => set.version.kind === 'ordered'
+
+/** `dropped`: records that something newer of their parent came before. */
+export type Resolved = { readonly changes: readonly Change[]; readonly dropped: readonly Dropped[] }
 
 /**
  * What the records of each parent mean: their elements, and a delete for every row that is no longer one. `refresh`: the record that a
@@ -26,8 +30,8 @@ export const resolveSets = async (
   model: Model,
   sets: readonly ReplaceSet[],
   refresh = false,
-): Promise<Change[]> => {
-  if (sets.length === 0) return []
+): Promise<Resolved> => {
+  if (sets.length === 0) return { changes: [], dropped: [] }
   const parents = new Map<string, Parent>()
   for (const set of sets) {
     const name = JSON.stringify([set.entity, set.parent])
@@ -36,12 +40,21 @@ export const resolveSets = async (
     else if (!known.newest || compareVersions(set.version, known.newest.version) > 0)
       parents.set(name, { ...known, newest: set })
   }
-  const won = await winners(
+  const { won, repeated } = await winners(
     tx,
     [...parents.values()].flatMap(({ newest }) => newest ?? []),
     refresh,
   )
   const replacing = [...parents.values()].map((parent) => inOrder(parent, won)).filter((steps) => steps.length > 0)
+  const counting = new Set(replacing.flat())
+  const dropped = sets
+    .filter((set) => !counting.has(set))
+    .map((set): Dropped => {
+      const { newest } = parents.get(JSON.stringify([set.entity, set.parent]))!
+      const isNewest = newest && isOrdered(set) && compareVersions(set.version, newest.version) === 0
+      const again = isNewest && (set !== newest || repeated.has(set))
+      return { entity: set.entity, reason: again ? 'duplicate' : 'older', count: 1 }
+    })
   const changes: Change[] = []
   for (const [name, group] of Map.groupBy(replacing, ([first]) => first!.entity)) {
     const entity = entityOf(model, name)
@@ -60,7 +73,7 @@ export const resolveSets = async (
       }
     }
   }
-  return changes
+  return { changes, dropped: sumDropped(dropped) }
 }
 
 /** The records that count, one after the other. */
@@ -113,25 +126,39 @@ const liveRows = async (
 const renamed = (parent: ReplaceSet['parent']): Record<string, CellValue> =>
   Object.fromEntries(Object.entries(parent).map(([field, value]) => [columnName(field), value]))
 
-/** Those that are newer than the record their parent was last filled from, or `refresh` and that record; moves the memory on. */
-const winners = async (tx: Tx, sets: readonly Ordered[], refresh: boolean): Promise<ReadonlySet<ReplaceSet>> => {
-  if (sets.length === 0) return new Set()
-  const rows = sets.map(({ entity, parent, version }) => ({
+/**
+ * `won`: those that are newer than the record their parent was last filled from, or `refresh` and that record; moves the memory on.
+ * `repeated`: those that are that record, and don't count.
+ */
+const winners = async (
+  tx: Tx,
+  sets: readonly Ordered[],
+  refresh: boolean,
+): Promise<{ readonly won: ReadonlySet<ReplaceSet>; readonly repeated: ReadonlySet<ReplaceSet> }> => {
+  if (sets.length === 0) return { won: new Set(), repeated: new Set() }
+  const rows = sets.map(({ entity, parent, version }, n) => ({
+    n,
     entity,
     parent: JSON.stringify(Object.values(parent)),
     epoch: version.epoch,
     version: String(version.major),
     tie: String(version.minor),
   }))
-  const won = await tx<{ entity: string; parent: string }[]>`
-    insert into forebay.documents as d (entity, parent, epoch, version, tie)
-    select entity, parent, epoch, version, tie
-    from json_to_recordset(${JSON.stringify(rows)}::text::json) as x(entity text, parent text, epoch int, version bigint, tie bigint)
-    order by entity, parent
-    on conflict (entity, parent) do update set epoch = excluded.epoch, version = excluded.version, tie = excluded.tie
-    where (d.epoch, d.version, d.tie) < (excluded.epoch, excluded.version, excluded.tie)
-      or ${refresh} and (d.epoch, d.version, d.tie) = (excluded.epoch, excluded.version, excluded.tie)
-    returning d.entity, d.parent`
-  const names = new Set(won.map(({ entity, parent }) => `${entity} ${parent}`))
-  return new Set(sets.filter((_, n) => names.has(`${rows[n]!.entity} ${rows[n]!.parent}`)))
+  // The memory as it was before this statement: of those that lose, an equal one is the same record.
+  const found = await tx<{ n: number; won: boolean; same: boolean }[]>`
+    with x as materialized (
+      select * from json_to_recordset(${JSON.stringify(rows)}::text::json)
+        as x(n int, entity text, parent text, epoch int, version bigint, tie bigint)),
+    won as (
+      insert into forebay.documents as d (entity, parent, epoch, version, tie)
+      select entity, parent, epoch, version, tie from x order by entity, parent
+      on conflict (entity, parent) do update set epoch = excluded.epoch, version = excluded.version, tie = excluded.tie
+      where (d.epoch, d.version, d.tie) < (excluded.epoch, excluded.version, excluded.tie)
+        or ${refresh} and (d.epoch, d.version, d.tie) = (excluded.epoch, excluded.version, excluded.tie)
+      returning d.entity, d.parent)
+    select x.n, won.entity is not null as won, (d.epoch, d.version, d.tie) is not distinct from (x.epoch, x.version, x.tie) as same
+    from x left join won using (entity, parent) left join forebay.documents d using (entity, parent)`
+  const setsWhere = (wanted: (row: { readonly won: boolean; readonly same: boolean }) => boolean) =>
+    new Set<ReplaceSet>(found.filter(wanted).map(({ n }) => sets[n]!))
+  return { won: setsWhere(({ won }) => won), repeated: setsWhere(({ won, same }) => same && !won) }
 }

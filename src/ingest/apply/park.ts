@@ -48,8 +48,9 @@ export const work = async (
     async write(_, steps) {
       const sets = steps.flatMap(({ act }) => (act.kind === 'set' ? [act.set] : []))
       const changes = steps.flatMap(({ act }) => (act.kind === 'change' ? [act.change] : []))
-      const all = [...changes, ...(await resolveSets(tx, model, sets))]
-      written = sum(written, await write(tx, all, from))
+      const resolved = await resolveSets(tx, model, sets)
+      const done = await write(tx, [...changes, ...resolved.changes], from)
+      written = sum(written, sum(done, { ...nothing, dropped: resolved.dropped }))
     },
     stored: (entity, steps) => storedOf(tx, entity, steps),
   }

@@ -45,7 +45,7 @@ export const replayApplier = ({ sql, model, catalog, id, passedOver }: ReplayOpt
         items.flatMap((item) => item.sets),
         true,
       )
-      const written = await write(tx, [...items.flatMap(({ changes }) => changes), ...sets], fence)
+      const written = await write(tx, [...items.flatMap(({ changes }) => changes), ...sets.changes], fence)
       const parking = await worthParking(tx, model, bad)
       const kept = parking.map((one) => ({
         ...one,
