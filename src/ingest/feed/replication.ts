@@ -5,10 +5,13 @@
 import type { Duplex } from 'node:stream'
 import { connect } from '../../platform/postgres.ts'
 
-/** `data`: a pgoutput message, `lsn` where it stands in the log. `idle`: all that commits before `lsn` has been sent. */
+/**
+ * `data`: a pgoutput message, `lsn` where it stands in the log. `idle`: all that commits before `lsn` has been sent; `asks`: the server wants
+ * to hear how far it is safe, since it has not for long, or is shutting down and waits for that.
+ */
 export type Sent =
   | { readonly kind: 'data'; readonly lsn: bigint; readonly bytes: Buffer }
-  | { readonly kind: 'idle'; readonly lsn: bigint }
+  | { readonly kind: 'idle'; readonly lsn: bigint; readonly asks: boolean }
 
 export type Replication = {
   /** What has come since the last call, at least one; waits for it. Rejects when the stream is over. */
@@ -71,8 +74,9 @@ export const openReplication = async (
       bytes += chunk.length
       if (bytes > mostWaiting) stream.pause()
     } else if (chunk[0] === 0x6b) {
-      waiting.push({ kind: 'idle', lsn: chunk.readBigInt64BE(1) })
-      if (chunk[17] === 1) status(false)
+      const asks = chunk[17] === 1
+      waiting.push({ kind: 'idle', lsn: chunk.readBigInt64BE(1), asks })
+      if (asks) status(false)
     }
     arrived.resolve()
   })

@@ -183,9 +183,10 @@ const startWork = async (
 
   let ended = false
   let written = performance.now()
-  const flush = async (records: readonly FeedRecord[]): Promise<void> => {
+  const flush = async (records: readonly FeedRecord[], asked = false): Promise<void> => {
     const place = transactions.place()
-    const worthIt = records.length > 0 || (place.lsn > BigInt(cursor.lsn) && performance.now() - written > idleMs)
+    const due = asked || performance.now() - written > idleMs
+    const worthIt = records.length > 0 || (due && place.lsn > BigInt(cursor.lsn))
     if (worthIt) {
       await write(records, (current) => movedTo(current, place))
       replication.confirm(place.lsn)
@@ -200,9 +201,11 @@ const startWork = async (
     while (!journal.stop.aborted) {
       let records: FeedRecord[] = []
       let bytes = 0
+      let asked = false
       for (const sent of await nextOf(replication, journal.stop)) {
         if (sent.kind === 'idle') {
           transactions.passed(sent.lsn)
+          asked ||= sent.asks
           continue
         }
         const more = await transactions.read(sent.bytes, sent.lsn)
@@ -213,7 +216,7 @@ const startWork = async (
         records = []
         bytes = 0
       }
-      await flush(records)
+      await flush(records, asked)
     }
   }
   const snapshot = async (): Promise<void> => {
