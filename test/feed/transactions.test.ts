@@ -38,7 +38,8 @@ const table = {
   name: 'things',
   key: ['id'],
   kind: 'r',
-  identity: 'd',
+  identities: ['d'],
+  deferrable: false,
   columns: [{ name: 'id', sqlType: 'text', type, write: valueWriter(type) }],
 }
 const open = (from: Place) =>

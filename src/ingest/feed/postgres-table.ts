@@ -17,7 +17,10 @@ export type PgTable = {
   /** Names of the primary key's columns, in its order. */
   readonly key: readonly string[]
   readonly kind: string
-  readonly identity: string
+  /** Whether a published update or delete can say which row it was of, as `relreplident` has it; of a partitioned table each one's. */
+  readonly identities: readonly string[]
+  /** Its primary key is checked only at a commit, so it tells no row. */
+  readonly deferrable: boolean
 }
 
 export const tableSql = ({ schema, name }: Pick<PgTable, 'schema' | 'name'>): string =>
@@ -33,8 +36,13 @@ export const describeTable = async (
   { generated }: { readonly generated: boolean },
 ): Promise<PgTable> => {
   const where = `${schema}.${name}`
-  const [table] = await sql<{ oid: string; kind: string; identity: string; key: string[] | null }[]>`
-    select c.oid::text, c.relkind::text as kind, c.relreplident::text as identity,
+  const [table] = await sql<
+    { oid: string; kind: string; identities: string[]; deferrable: boolean; key: string[] | null }[]
+  >`
+    select c.oid::text, c.relkind::text as kind,
+      array(select distinct p.relreplident::text from pg_partition_tree(c.oid) t join pg_class p on p.oid = t.relid
+        union select c.relreplident::text) as identities,
+      exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and not i.indimmediate) as deferrable,
       (select array_agg(a.attname::text order by k.n) from pg_index i
         cross join unnest(i.indkey) with ordinality k(attnum, n)
         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
@@ -61,7 +69,8 @@ export const describeTable = async (
     schema,
     name,
     kind: table.kind,
-    identity: table.identity,
+    identities: table.identities,
+    deferrable: table.deferrable,
     key: table.key,
     columns: columns.map(({ name, type, sqlType, modifier }) => {
       const resolved = { ...types.get(type)!, modifier }

@@ -16,9 +16,11 @@ import {
   createSlot,
   ensurePublication,
   type History,
+  judgePublished,
   judgeServer,
   judgeSlot,
   judgeTable,
+  type Published,
   published,
   slotExists,
   slotName,
@@ -66,9 +68,9 @@ export const slotFeed = (options: SlotFeedOptions): Feed => {
     async bound() {
       if (running === undefined) throw new Error('the feed is not streaming')
       const { source, work } = running
-      const { lsn, tables } = await published(source, slotName(options.connection))
-      work.expect(tables)
-      await work.reached(lsn)
+      const now = await published(source, slotName(options.connection))
+      work.expect(now)
+      await work.reached(now.lsn)
       return work.complete()
     },
     async run(journal) {
@@ -94,6 +96,7 @@ const begin = async (source: Sql, options: SlotFeedOptions, journal: FeedJournal
   const { tables } = options
   const name = slotName(options.connection)
   const now = await judgeServer(source)
+  judgePublished(name, await published(source, name))
   const followed: Followed[] = []
   for (const { topic, table } of tables) {
     const described = await describeTable(source, table, { generated: false })
@@ -127,8 +130,8 @@ type Work = {
   complete(): readonly string[]
   /** Resolves once all that committed before this is in the journal. */
   reached(lsn: bigint): Promise<void>
-  /** The tables that the publication holds now. */
-  expect(tables: ReadonlySet<string>): void
+  /** What the publication holds now. */
+  expect(now: Published): void
 }
 
 const placeOf = ({ lsn, at, inside }: SlotCursor): Place => ({
@@ -246,7 +249,13 @@ const startWork = async (
         await Promise.race([moved.promise, sleep(50), done])
       }
     },
-    expect(tables) {
+    expect(now) {
+      try {
+        judgePublished(name, now)
+      } catch (error) {
+        over.reject(error)
+      }
+      const { tables } = now
       const gone = followed.find(({ table }) => !tables.has(`${table.schema}.${table.name}`))
       // Dropped and made anew, or taken out by hand: what follows has to begin with a new snapshot of it.
       if (gone)

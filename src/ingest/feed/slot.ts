@@ -34,13 +34,18 @@ export const judgeServer = async (source: Sql): Promise<History> => {
   return { system: server!.system, timeline: server!.timeline }
 }
 
-export const judgeTable = ({ schema, name, kind, identity }: PgTable): void => {
+/** A table whose rows can't be told by its replica identity must not be published: its source would refuse updates and deletes of it. */
+export const judgeTable = ({ schema, name, kind, identities, deferrable }: PgTable): void => {
   const table = `the source's table ${schema}.${name}`
   if (kind !== 'r' && kind !== 'p')
     throw new Error(`${table} is no table but a view, which no slot follows: give it a watermark`)
-  if (identity === 'n' || identity === 'i')
+  if (identities.includes('n') || identities.includes('i'))
     throw new Error(
-      `${table} has a replica identity that is not its primary key, so that deletes can't be told: alter table ${schema}.${name} replica identity default`,
+      `${table}${kind === 'p' ? ', or a partition of it,' : ''} has a replica identity that is not its primary key, so that deletes can't be told: alter table ${schema}.${name} replica identity default`,
+    )
+  if (deferrable && identities.includes('d'))
+    throw new Error(
+      `${table} has a deferrable primary key, which is no replica identity: make it not deferrable, or alter table ${schema}.${name} replica identity full`,
     )
 }
 
@@ -164,13 +169,32 @@ export const createSlot = async (source: Sql, name: string): Promise<bigint> => 
   return lsnOf(made!.lsn)
 }
 
-/** How far the source is, by what is on its disk, and the tables (`schema.name`) that its publication holds. */
-export const published = async (
-  source: Sql,
-  name: string,
-): Promise<{ readonly lsn: bigint; readonly tables: ReadonlySet<string> }> => {
-  const [row] = await source<{ lsn: string; tables: string[] }[]>`
-    select pg_current_wal_flush_lsn()::text as lsn,
-      array(select schemaname || '.' || tablename from pg_publication_tables where pubname = ${name}) as tables`
-  return { lsn: lsnOf(row!.lsn), tables: new Set(row!.tables) }
+export type Published = {
+  /** How far the source is, by what is on its disk. */
+  readonly lsn: bigint
+  /** `schema.name` of each. */
+  readonly tables: ReadonlySet<string>
+  /** Those of them, or partitions of them, that have lost what tells their rows. */
+  readonly unidentified: readonly string[]
+}
+/** What the publication holds now. */
+export const published = async (source: Sql, name: string): Promise<Published> => {
+  const [row] = await source<{ lsn: string; tables: string[]; unidentified: string[] }[]>`
+    with held as materialized (
+      select schemaname || '.' || tablename as name, format('%I.%I', schemaname, tablename)::regclass as id
+      from pg_publication_tables where pubname = ${name})
+    select pg_current_wal_flush_lsn()::text as lsn, array(select name from held) as tables,
+      array(
+        select name from held join pg_class c on c.oid = id or c.oid in (select relid from pg_partition_tree(id))
+        where c.relreplident = 'n' or c.relreplident = 'd' and not exists (
+          select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indimmediate)) as unidentified`
+  return { lsn: lsnOf(row!.lsn), tables: new Set(row!.tables), unidentified: row!.unidentified }
+}
+
+/** Throws where the source refuses updates and deletes of what is published. */
+export const judgePublished = (name: string, { unidentified: [table] }: Published): void => {
+  if (table !== undefined)
+    throw new Error(
+      `the source's table ${table} no longer has a primary key or a replica identity, so the source itself refuses updates and deletes of it for as long as ${name} publishes it: give it its primary key back, or run there: alter publication "${name}" drop table ${table}`,
+    )
 }
