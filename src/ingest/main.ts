@@ -20,6 +20,7 @@ import { byKey, frozenOwner, plans } from './session-settings.ts'
 import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
 import { watchPartitions } from './source/partition-metrics.ts'
+import { watchSilence } from './source/silent-topics.ts'
 import { startSweeper } from './sweep.ts'
 
 export type IngestOptions = {
@@ -81,6 +82,8 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     topics: intake.topics,
     maxLagMs,
     ...(connectors ? { sources: connectors.moments } : {}),
+    // What comes over HTTP into the journal nobody captures.
+    ...(source.kind === 'kafka' ? { heard: watchSilence(model) } : {}),
   })
   const metrics = watchPartitions({ sql, clock, assigned: pump.assigned })
   const spare = connect(config.databaseUrl, { max: 1, name: 'sweep', settings: plans })

@@ -1,10 +1,15 @@
 /** What a real Debezium sends that is no row, and what it never sends. Facts 17 to 22. */
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { createDecoder } from '../../src/ingest/decode.ts'
+import { watchSilence } from '../../src/ingest/source/silent-topics.ts'
+import { log } from '../../src/platform/log.ts'
+import { metricsText } from '../../src/platform/metrics.ts'
 import { column, entity, model } from '../ingest/entities.ts'
 import { sampleRecords } from '../ingest/samples.ts'
 import { byPartition, envelopeOf, ofKey, orders, varied } from './captured.ts'
 import { openWorld } from './world.ts'
+
+afterEach(() => vi.restoreAllMocks())
 
 test('fact 17 a truncate comes on one partition with a null key, one for each table: whatever order partitions come in, what was before it goes', {
   timeout: 60_000,
@@ -67,6 +72,33 @@ test('fact 18 columns come, go and change type in mid-topic; rows that are not s
     aRenamed: 'before add',
     c: '9.99x',
   })
+})
+
+test('fact 19 a declared table of which nothing has ever come is told of once, with the publication it may lack; one that speaks is not', async () => {
+  const warn = vi.spyOn(log, 'warn')
+  const of = (name: string, more = {}) => entity(name, ['id'], [column('id', 'ID!')], { topic: name, ...more })
+  const entities = [of('none'), of('empty'), of('late'), of('speaking'), of('denied'), of('events', { format: 'JSON' })]
+  const look = watchSilence(model(entities), 0)
+  const end = (topic: string, at: bigint) => ({ topic, partition: 0, start: 0n, end: at })
+  const denied = new Map([['denied', 'not authorized']])
+  for (let round = 0; round < 3; round++) look([end('empty', 0n), end('speaking', 5n)], denied)
+  expect(warn.mock.calls.map(([event, fields]) => [event, fields?.topic])).toEqual([
+    ['topic.silent', 'none'],
+    ['topic.silent', 'empty'],
+    ['topic.silent', 'late'],
+  ])
+  const [[, none], [, empty]] = warn.mock.calls as [[string, object], [string, object]]
+  expect(none).toMatchObject({
+    entities: ['none'],
+    reason: expect.stringMatching(/^it doesn't exist.*publication\.autocreate\.mode=filtered/),
+  })
+  expect(empty).toMatchObject({ reason: expect.stringMatching(/^nothing was ever sent to it.*alter publication/) })
+  const silent = async () =>
+    [...(await metricsText()).text.matchAll(/^forebay_source_silent\{topic="(\w+)"\} 1$/gm)].map(([, topic]) => topic)
+  expect(await silent()).toEqual(['none', 'empty', 'late'])
+  look([end('late', 1n)], denied)
+  expect(await silent()).toEqual(['none', 'empty'])
+  expect(warn).toHaveBeenCalledTimes(3)
 })
 
 test('fact 21 logical messages, without a transaction too, and heartbeats, which have no op, change no row', () => {

@@ -67,6 +67,13 @@ describe('what is not known makes asOf unknown, never early', () => {
   test.each(cases)('%s', (_, change) => expect(judged(change)).toMatchObject({ asOf: null, state: 'UNKNOWN' }))
 })
 
+test('fact 19 a topic that does not exist is named, beside a bound that is not known', () => {
+  expect(judged({ partitions: [partition('a', 100)] }).sources).toEqual([
+    { source: 'b', state: 'STUCK', detail: 'there is no such topic: nothing has come of it yet' },
+  ])
+  expect(judged().sources).toEqual([])
+})
+
 test('the states follow the promise: half of it, all of it, past it', () => {
   const state = (behind: number) => judged({ partitions: [partition('a', 0), partition('b', behind)] }).state
   expect([state(2_000), state(2_001), state(4_000), state(4_001)]).toEqual(['FRESH', 'LAGGING', 'LAGGING', 'STALE'])

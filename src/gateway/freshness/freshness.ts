@@ -202,7 +202,11 @@ export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number)
   const { parked, ...bound } = boundOf(snapshot, basis)
   const { maxLagMs } = basis.view
   const lagMs = bound.asOf === null ? null : Math.max(0, now - bound.asOf)
-  const sources = [...stopped(bound.partitions, now), ...quarantined(parked)]
+  const sources = [
+    ...missing(basis.topics, bound.partitions),
+    ...stopped(bound.partitions, now),
+    ...quarantined(parked),
+  ]
   return { ...bound, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, parked.length > 0), sources }
 }
 
@@ -225,6 +229,10 @@ export const aged = (view: ViewFreshness, now: number, asOf = view.asOf): ViewFr
   return { ...view, asOf: bound, lagMs, state: stateOf(lagMs, view.maxLagMs, view.state === 'DEGRADED') }
 }
 
+const missing = (topics: readonly string[], partitions: readonly Partition[]): Trouble[] =>
+  topics
+    .filter((name) => !partitions.some(({ topic }) => topic === name))
+    .map((source) => ({ source, state: 'STUCK', detail: 'there is no such topic: nothing has come of it yet' }))
 const stopped = (partitions: readonly Partition[], now: number): Trouble[] =>
   partitions.flatMap((partition) => {
     const { state, since, reason } = partitionState(partition, now)

@@ -47,6 +47,8 @@ export type ObserverOptions = {
   readonly sources?: SourceMoments
   /** After frontiers were written. */
   readonly written?: () => void
+  /** Told of each answer about the log's ends, and why topics were left out of it. */
+  readonly heard?: (extents: readonly Extent[], refused: ReadonlyMap<string, string>) => void
   /** How long a position must lie beyond every end that is answered before its log counts as lost. */
   readonly lostAfterMs?: number
 }
@@ -75,6 +77,7 @@ export const startObserver = ({
   flushMs = 75,
   sources = () => new Map(),
   written = () => {},
+  heard = () => {},
   lostAfterMs = source.kind === 'kafka' ? deposedMs : 0,
 }: ObserverOptions): Observer => {
   const everyMs = Math.max(20, Math.min(maxLagMs / 4, source.kind === 'kafka' ? 500 : 250))
@@ -106,6 +109,7 @@ export const startObserver = ({
     const moments = sources()
     const at = clock.lower()
     const extents = await ask()
+    heard(extents, source.refusals?.() ?? new Map())
     // A partition that was never seen gets its position, with no frontier, before any other is stamped.
     // It is read after the end was asked for, and an applier may have moved it past that end: the next round judges it.
     const fresh = extents.filter((extent) => !positions.has(partitionName(extent)))
