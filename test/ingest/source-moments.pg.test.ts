@@ -81,7 +81,7 @@ test('C23 a moment is one before the asking, and counts once an offset past what
   expect(moment('shop.public.Other_Items'), 'as Debezium names its topic').toEqual(moment())
 })
 
-test('C23 with a connector that is dead the moment holds still, and after a while it is said', async () => {
+test('C23, fact 22 with a connector that is dead, or idle without writing, the moment holds still, and after a while it is said', async () => {
   start()
   await asked()
   commit(await stands())
@@ -136,7 +136,7 @@ test('C23 of several connectors with one prefix each has to have passed', async 
   await until(() => moment()?.at != null, 'both')
 })
 
-test('C23 a table that nobody sends is not known, however far its connector is', async () => {
+test('C23, fact 19 a table that nobody sends is not known, however far its connector is', async () => {
   start()
   await asked()
   commit((await stands()) + 1_000_000n)
