@@ -45,7 +45,7 @@ export const runReplay = async (input: Input): Promise<number> => {
   if (input.flag('list')) named.push('list')
   if (named.length !== 1)
     throw new UsageError(
-      'write one of: --entity ENTITY --from WHERE, --list, --status ID, --cancel ID, --new-epoch TOPIC',
+      'write one of: --entity ENTITY --from WHERE, --entity ENTITY --snapshot, --list, --status ID, --cancel ID, --new-epoch TOPIC',
     )
   const topic = input.text('new-epoch')
   if (topic === undefined) return runReplayJobs(input)

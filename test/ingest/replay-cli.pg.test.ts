@@ -75,6 +75,8 @@ test.each([
   [['--entity', 'Customer', '--from', 'customers-0-1', '--from', 'customers-0-2'], 'names a partition twice'],
   [['--entity', 'Customer', '--snapshot', '--from', 'earliest'], 'write one'],
   [['--entity', 'Customer', '--list'], 'write one of'],
+  [['--entity', 'Customer'], 'write --from WHERE'],
+  [['--entity', 'Customer', '--from', '2999-01-01T00:00:00Z'], 'is yet to come'],
   [['--status', 'one'], 'write a whole number'],
 ])('wrong use %#: %s', async (args, reason) => {
   const { code, err } = await forebay(...args)

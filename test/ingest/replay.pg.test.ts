@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readSnapshot, viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
 import { prepareJob } from '../../src/ingest/replay/prepare.ts'
-import { cancelReplay } from '../../src/operate/replay/jobs.ts'
+import { cancelReplay, requestReplay } from '../../src/operate/replay/jobs.ts'
+import { progressLine } from '../../src/operate/replay/progress.ts'
 import { startEpoch } from '../../src/operate/replay.ts'
 import { databaseClock } from '../../src/platform/clock.ts'
 import { until } from '../kafka/client.ts'
@@ -176,6 +177,31 @@ test('a record of an earlier epoch comes to the version it had then, not to that
     { id: 'c', name: 'New', region: 'north', _epoch: 1, _version: '5000' },
     { id: 'd', name: 'Dan', region: 'north', _epoch: 0, _version: '9001' },
   ])
+})
+
+test('of two, one waits for the other and says so; one that can’t go on says why and holds nobody up', async () => {
+  const ingest = await s.start(await s.install(shop()))
+  await s.put(...customers(0, 10))
+  await s.caughtUp()
+  await s.sql`insert into forebay.positions (topic, partition, next_offset) values ('elsewhere', 0, 5)`
+  const stuck = await requestReplay(s.sql, 'Customer', 'elsewhere', 'earliest')
+  await until(async () => /elsewhere-0 can't be asked/.test((await s.replay(stuck)).waiting ?? ''), 'says why')
+  expect(await s.ended(await s.ask('earliest'))).toMatchObject({ state: 'DONE', records: 10 })
+  expect(await s.replay(stuck)).toMatchObject({ state: 'RUNNING' })
+  expect(await s.ended(await s.ask(''))).toMatchObject({
+    state: 'FAILED',
+    error: expect.stringContaining("can't be read"),
+  })
+
+  await cancelReplay(s.sql, stuck)
+  await ingest.stop()
+  const [first, second] = [await s.ask('earliest'), await s.ask('earliest')]
+  const worker = await s.sql.reserve()
+  await worker`select pg_advisory_lock(74004, ${first})`
+  expect(progressLine(await s.replay(second))).toBe(`waiting for replay ${first}`)
+  await worker`select pg_advisory_unlock(74004, ${first})`
+  worker.release()
+  expect(progressLine(await s.replay(second))).toMatch(/^waiting for an ingest process/)
 })
 
 describe('refused, with what can be done instead', () => {

@@ -15,7 +15,7 @@ export type Job = {
 }
 /** `epoch`: the partition's when the replay began. */
 export type JobRange = Range & { readonly epoch: number }
-/** What was done since it was last written down; `rate`: offsets a second; `waiting`: what it waits for, null: nothing. */
+/** What was done, in all or since it was last written down. */
 export type Progress = {
   readonly records: number
   /** Rows that weren't there, or were older. */
@@ -28,7 +28,9 @@ export type Progress = {
   readonly parked: number
   /** Records that can't be read and are passed over, since a later one of their key is stored or their key can't be told. */
   readonly unreadable: number
+  /** Offsets a second, lately. */
   readonly rate: number | null
+  /** What it waits for; null: nothing. */
   readonly waiting: string | null
 }
 

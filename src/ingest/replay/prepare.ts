@@ -1,7 +1,7 @@
 /** From what was asked to what is to be read: the offsets of each partition, or why that can't be. */
 import type { Sql } from '../../platform/postgres.ts'
 import { type Extent, type LogSource, type Partition, partitionName } from '../source.ts'
-import { readFrom } from './from.ts'
+import { type From, readFrom } from './from.ts'
 import type { Job, JobRange } from './job.ts'
 
 /** It can't be done as asked; the message says what can. */
@@ -40,13 +40,21 @@ export const prepareJob = async (
   })
 }
 
+const wished = (since: string): From => {
+  try {
+    return readFrom(since)
+  } catch (error) {
+    throw new Refused(error instanceof Error ? error.message : String(error))
+  }
+}
+
 const startsOf = async (
   source: Pick<LogSource, 'offsetsAt'>,
   since: string,
   topic: string,
   logs: readonly Log[],
 ): Promise<ReadonlyMap<string, bigint>> => {
-  const from = readFrom(since)
+  const from = wished(since)
   switch (from.kind) {
     case 'earliest':
       return new Map(logs.map(({ extent }) => [partitionName(extent), extent.start]))

@@ -40,16 +40,20 @@ export const startReplays = (options: Omit<RunOptions, 'signal'>): Replays => {
       return true
     }
   }
-  /** True when one came to its end, and there may be another. */
+  /** True when one came to its end, and there may be another. Throws what kept one from going on, once the others had their turn. */
   const round = async (): Promise<boolean> => {
+    const failures: unknown[] = []
     for (const job of await openJobs(sql)) {
       if (stop.signal.aborted || !(await lockJob(sql, job))) continue
       try {
         if (await work(job)) return true
+      } catch (error) {
+        failures.push(error)
       } finally {
         await unlockJob(sql, job).catch(() => {})
       }
     }
+    if (failures.length > 0) throw failures[0]
     return false
   }
   const loop = async (): Promise<void> => {

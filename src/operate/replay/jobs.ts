@@ -1,38 +1,27 @@
 /** Replays as people see them: asked for, listed, cancelled. The ingest processes work them. */
 import { hostname, userInfo } from 'node:os'
 import { locks } from '../../ingest/locks.ts'
+import type { Job, Progress } from '../../ingest/replay/job.ts'
 import type { Sql } from '../../platform/postgres.ts'
 
 export type ReplayState = 'RUNNING' | 'DONE' | 'FAILED' | 'CANCELLED'
-export type Replay = {
-  readonly id: number
-  readonly entity: string
-  readonly topic: string
-  readonly since: string
-  readonly state: ReplayState
-  readonly requestedAt: string
-  readonly requestedBy: string
-  readonly finishedAt: string | null
-  /** Offsets read, and to be read in all; null until an ingest process has worked out where it begins. */
-  readonly done: number
-  readonly total: number | null
-  readonly records: number
-  /** Rows that weren't there or were older; rows that their own record means something else for by now. */
-  readonly added: number
-  readonly refreshed: number
-  /** Records that don't carry every column; records in quarantine; records that can't be read and are passed over. */
-  readonly partial: number
-  readonly parked: number
-  readonly unreadable: number
-  /** Offsets a second, lately. */
-  readonly rate: number | null
-  /** What it waits for; null: nothing. */
-  readonly waiting: string | null
-  readonly error: string | null
-  /** An ingest process is at work on it. */
-  readonly worked: boolean
-  readonly partitions: readonly { readonly partition: number; readonly next: string; readonly until: string }[]
-}
+/** Its progress is the sum of what was done by now. */
+export type Replay = Job &
+  Progress & {
+    readonly state: ReplayState
+    readonly requestedAt: string
+    readonly requestedBy: string
+    readonly finishedAt: string | null
+    /** Offsets read, and to be read in all; null until an ingest process has worked out where it begins. */
+    readonly done: number
+    readonly total: number | null
+    readonly error: string | null
+    /** An ingest process is at work on it. */
+    readonly worked: boolean
+    /** An earlier replay that is at work: a process works one at a time. */
+    readonly behind: number | null
+    readonly partitions: readonly { readonly partition: number; readonly next: string; readonly until: string }[]
+  }
 
 export const requestReplay = async (sql: Sql, entity: string, topic: string, since: string): Promise<number> => {
   const by = `${userInfo().username}@${hostname()}`
@@ -43,12 +32,14 @@ export const requestReplay = async (sql: Sql, entity: string, topic: string, sin
 
 /** The newest first. */
 export const readReplays = (sql: Sql, id?: number): Promise<readonly Replay[]> => sql<Replay[]>`
+  with working as materialized (
+    select objid::bigint::int as id from pg_locks where locktype = 'advisory' and classid = ${locks.replay} and granted
+      and database = (select oid from pg_database where datname = current_database()))
   select j.id, j.entity, j.topic, j.since, j.state, forebay.iso(j.requested_at) as "requestedAt", j.requested_by as "requestedBy",
     forebay.iso(j.finished_at) as "finishedAt", coalesce(at.done, 0)::float8 as done, at.total::float8 as total,
     j.records::float8 as records, j.added::float8 as added, j.refreshed::float8 as refreshed, j.partial::float8 as partial,
     j.parked::float8 as parked, j.unreadable::float8 as unreadable, j.rate, j.waiting, j.error,
-    exists (select from pg_locks l where l.locktype = 'advisory' and l.classid = ${locks.replay} and l.objid = j.id and l.granted
-      and l.database = (select oid from pg_database where datname = current_database())) as worked,
+    exists (select from working w where w.id = j.id) as worked, (select max(w.id) from working w where w.id < j.id) as behind,
     coalesce(at.partitions, '[]') as partitions
   from forebay.replays j left join lateral (
     select sum(next_offset - first_offset) as done, sum(until_offset - first_offset) as total,

@@ -10,6 +10,7 @@ import type { Extent } from '../../ingest/source.ts'
 import type { Entity, Model, TableSource } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { type Input, print, UsageError } from '../verb.ts'
+import { span } from './progress.ts'
 import { type Renewal, readRenewal } from './renewal.ts'
 import { byHand, type Captured, findCaptured, openLog, signalByTable, signalByTopic } from './signal.ts'
 
@@ -128,7 +129,7 @@ const follow = async (
 const progress = ({ rows, left }: Renewal, first: number, ms: number): string => {
   const done = first - left
   const rate = done / (ms / 1_000)
-  const eta = rate > 0 && left > 0 ? `  ETA ${Math.ceil(left / rate)} s` : ''
+  const eta = rate > 0 && left > 0 ? `  ETA ${span(left / rate)}` : ''
   return `${rows === 0 ? 100 : Math.floor((100 * (rows - left)) / rows)}% of ${rows.toLocaleString('en')} rows renewed${eta}`
 }
 

@@ -35,7 +35,14 @@ const begin = async (input: Input, sql: Sql): Promise<number> => {
     if (input.texts('from').length > 0) throw new UsageError('--snapshot reads the source, --from the log: write one')
     return runSnapshot(input, sql, model, entity)
   }
-  const from = usage(() => parseFrom(input.texts('from'), { now: Date.now(), ago: readDuration }))
+  const texts = input.texts('from')
+  if (texts.length === 0)
+    throw new UsageError(
+      'write --from WHERE, to read the log again, or --snapshot, to have the source read its table again',
+    )
+  const from = usage(() => parseFrom(texts, { now: Date.now(), ago: readDuration }))
+  if (from.kind === 'time' && from.at > Date.now())
+    throw new UsageError(`--from ${texts[0]} is yet to come: there is nothing to replay`)
   refuseOthers(from, topic)
   const id = await requestReplay(sql, entity.name, topic, fromText(from))
   if (input.flag('detach')) {
