@@ -10,22 +10,26 @@ import { present } from '../platform/present.ts'
 import { withDatabase } from './database.ts'
 import { startupCheck } from './migrate/install.ts'
 import { type Done, dropQuarantined, type Means, redriveQuarantined } from './quarantine/act.ts'
-import { listQuarantine, type State, showQuarantined, states } from './quarantine/records.ts'
+import { absentFrom, listQuarantine, type State, showQuarantined, states } from './quarantine/records.ts'
 import { readModel } from './read-model.ts'
 import { type Input, print, UsageError, whole } from './verb.ts'
 
 const list = async (input: Input): Promise<number> => {
+  const limit = whole(input, 'limit') ?? 100
   const options = {
-    limit: whole(input, 'limit') ?? 100,
+    limit: limit + 1,
     states: statesOf(input.text('state')),
     ...present({ entity: input.text('entity'), topic: input.text('topic') }),
   }
-  const records = await withDatabase(input.config, 'quarantine', (sql) => listQuarantine(sql, options))
-  if (input.flag('json')) print(JSON.stringify({ records }))
+  const found = await withDatabase(input.config, 'quarantine', (sql) => listQuarantine(sql, options))
+  const records = found.slice(0, limit)
+  const more = found.length > limit
+  if (input.flag('json')) print(JSON.stringify({ records, more }))
   else if (records.length === 0) print('Nothing is quarantined.')
   else
     for (const { id, position, entity, state, reason, quarantinedAt } of records)
       print(`${id.padStart(6)}  ${quarantinedAt}  ${state}  ${position}  ${entity ?? '-'}  ${reason}`)
+  if (more && !input.flag('json')) print(`There are older ones: --limit ${10 * limit}`)
   return 0
 }
 
@@ -39,7 +43,7 @@ const statesOf = (asked: string | undefined): readonly State[] => {
 
 const show = async (input: Input, id: string): Promise<number> => {
   const record = await withDatabase(input.config, 'quarantine', (sql) => showQuarantined(sql, id, input.flag('values')))
-  if (!record) throw new Error(`No record ${id} is quarantined; see: forebay quarantine list`)
+  if (!record) throw new Error(noRecord(id))
   if (input.flag('json')) print(JSON.stringify(record))
   else
     for (const [name, value] of Object.entries(record))
@@ -56,14 +60,14 @@ const redrive = (input: Input, ids: readonly string[]): Promise<number> => {
   const chosen = [...Object.keys(selection), ...(input.flag('all') ? ['all'] : [])]
   if (chosen.length !== 1)
     throw new UsageError('quarantine redrive: write ids, or one of --entity ENTITY, --topic TOPIC and --all')
-  return act(input, (means) => redriveQuarantined(means, selection))
+  return act(input, ids, (means) => redriveQuarantined(means, selection))
 }
 
 const drop = (input: Input, ids: readonly string[]): Promise<number> => {
   const reason = input.text('reason')?.trim()
   if (ids.length === 0) throw new UsageError('quarantine drop: write the ids that list shows')
   if (!reason) throw new UsageError('quarantine drop: write --reason TEXT; who, when and why is kept in forebay.audit')
-  return act(input, (means) => dropQuarantined(means, { ids, reason, actor: userName() }))
+  return act(input, ids, (means) => dropQuarantined(means, { ids, reason, actor: userName() }))
 }
 
 const userName = (): string => {
@@ -75,10 +79,18 @@ const userName = (): string => {
 }
 
 /** Answers 1 where something chosen stays. */
-const act = async (input: Input, what: (means: Means) => Promise<Done>): Promise<number> => {
+const act = async (input: Input, ids: readonly string[], what: (means: Means) => Promise<Done>): Promise<number> => {
   const model = await readModel(input.config.schema)
+  known(input, 'entity', [...model.entities.keys()])
+  known(
+    input,
+    'topic',
+    [...model.entities.values()].map(({ source }) => source.topic),
+  )
   const done = await withDatabase(input.config, 'quarantine', async (sql) => {
     await startupCheck(sql, model)
+    const absent = await absentFrom(sql, ids)
+    if (absent.length > 0) throw new Error(noRecord(absent.join(', ')))
     const catalog = await registeredViews(sql, model)
     if (!catalog)
       throw new Error(
@@ -99,6 +111,14 @@ const act = async (input: Input, what: (means: Means) => Promise<Done>): Promise
   return done.parked + done.waiting > 0 ? 1 : 0
 }
 
+/** A name that nothing is called by would select nothing, and say that nothing is held. */
+const known = (input: Input, option: 'entity' | 'topic', names: readonly string[]): void => {
+  const given = input.text(option)
+  if (given !== undefined && !names.includes(given))
+    throw new UsageError(`--${option} ${given}: there are ${[...new Set(names)].join(', ')}`)
+}
+const noRecord = (id: string): string => `No record ${id} is quarantined; see: forebay quarantine list --state ALL`
+
 const summary = ({ redriven, superseded, dropped, parked, waiting, reread }: Done): string => {
   const parts = [
     [redriven, 'applied'],
@@ -109,7 +129,8 @@ const summary = ({ redriven, superseded, dropped, parked, waiting, reread }: Don
     [waiting, 'still waiting'],
   ] as const
   const said = parts.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`)
-  return said.length > 0 ? `${said.join(', ')}.` : 'Nothing of that is held.'
+  const why = parked > 0 ? ' See why: forebay quarantine list' : ''
+  return said.length > 0 ? `${said.join(', ')}.${why}` : 'Nothing of that is held.'
 }
 
 /** The verb. */

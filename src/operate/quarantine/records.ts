@@ -46,6 +46,14 @@ export const listQuarantine = (
     and state = any(${states as State[]}::text[])
   order by quarantine.id desc limit ${limit}`
 
+/** Those of these ids that no record ever had. */
+export const absentFrom = async (sql: Sql, ids: readonly string[]): Promise<readonly string[]> => {
+  const rows = await sql<{ id: string }[]>`
+    select id from unnest(${ids as string[]}::text[]) as given(id)
+    where not exists (select from forebay.quarantine q where q.id = given.id::bigint)`
+  return rows.map(({ id }) => id)
+}
+
 /** One record, undefined when there is none of that id. `values`: with its key and value. */
 export const showQuarantined = async (sql: Sql, id: string, values: boolean): Promise<Record | undefined> => {
   type Row = Omit<Record, 'key' | 'value' | 'headers'> & {
