@@ -35,6 +35,8 @@ export type IntakeOptions = {
 export type Intake = {
   readonly source: LogSource
   readonly topics: readonly string[]
+  /** Who reads a topic. */
+  readonly entitiesOf: (topic: string) => readonly string[]
   readonly pump: Pump
   readonly decoder: Decoder
   readonly schemas: OpenedSchemas
@@ -55,14 +57,15 @@ export const openIntake = ({
 }: IntakeOptions): Intake => {
   const schemas = openSchemas(sql, config.schemaRegistry)
   const decoder = createDecoder(model, schemas)
+  const entitiesOf = (topic: string) =>
+    [...model.entities.values()].filter(({ source }) => source.topic === topic).map(({ name }) => name)
   const feeds = startFeeds({
     databaseUrl: config.databaseUrl,
     sql,
     clock,
     feeds: feedsOf(model, config, sql),
     room: config.journal.room,
-    entitiesOf: (topic) =>
-      [...model.entities.values()].filter(({ source }) => source.topic === topic).map(({ name }) => name),
+    entitiesOf,
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
   const quarantine = watchQuarantine({ sql, cap: config.quarantineCap })
@@ -80,6 +83,7 @@ export const openIntake = ({
   return {
     source,
     topics: decoder.topics,
+    entitiesOf,
     pump,
     decoder,
     schemas,

@@ -84,6 +84,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     ...(connectors ? { sources: connectors.moments } : {}),
     // What comes over HTTP into the journal nobody captures.
     ...(source.kind === 'kafka' ? { heard: watchSilence(model) } : {}),
+    entitiesOf: intake.entitiesOf,
   })
   const metrics = watchPartitions({ sql, clock, assigned: pump.assigned })
   const spare = connect(config.databaseUrl, { max: 1, name: 'sweep', settings: plans })

@@ -272,6 +272,22 @@ test('C23 the source frontier is a moment that was known before the end was aske
   expect((await rows(topic))[0]!.source, 'and the source’s own holds').toBe(1_790_000_000_000)
 })
 
+test('C13 C23 until what a new snapshot lacks is swept, nothing is a bound about the source', async () => {
+  const topic = await newTopic()
+  await database.sql`insert into forebay.snapshots (entity, epoch, version, state) values ('Thing', 0, 7, 'READ')`
+  const at = 1_790_000_000_000
+  const observer = observe(topic, {
+    sources: () => new Map([[topic, { at, trouble: null }]]),
+    entitiesOf: () => ['Thing'],
+  })
+  await until(async () => (await frontier(topic)) !== null, 'about the log it is')
+  await observer.observe()
+  expect((await rows(topic))[0]!.source).toBeNull()
+  await database.sql`update forebay.snapshots set state = 'SWEPT' where entity = 'Thing'`
+  await until(async () => (await rows(topic))[0]!.source === at, 'swept')
+  await database.sql`delete from forebay.snapshots`
+})
+
 test('C23 an end that was asked of the source itself is a bound about the source, and one that no longer is, is none', async () => {
   const topic = await newTopic()
   const real = journalSource({ sql: database.sql, topics: [topic] })

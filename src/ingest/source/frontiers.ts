@@ -1,5 +1,6 @@
 /** The frontier columns of forebay.positions: what was observed of each partition, and what has been applied past. One statement each (C32). */
 import type { Sql } from '../../platform/postgres.ts'
+import { isHeld } from '../apply/quarantine.ts'
 import { type Partition, partitionName } from '../source.ts'
 import { columnsOf } from './positions.ts'
 
@@ -13,6 +14,8 @@ export type Observed = {
   readonly partition: Partition
   readonly sourced: boolean
   readonly trouble: string | null
+  /** Who reads the topic. */
+  readonly entities: readonly string[]
   readonly seen: readonly Seen[]
 }
 
@@ -20,16 +23,22 @@ export type Observed = {
  * The latest observation that the position has passed becomes the frontier, the latest of all is kept for whoever asks about lag. A
  * partition that is paused is fresh for as long as its log holds nothing new. `patient`: waits for rows that an applier holds; the
  * others pass them by. Answers with the positions that were compared.
+ *
+ * A snapshot that a source sends anew says only by what it lacks which rows are gone there: until those are taken away (C13) nothing is a bound
+ * about the source. What is applied by this statement's own snapshot has noted its snapshot; a position that was waited for may be later.
  */
 export const writeFrontiers = async (
   sql: Sql,
   observed: readonly Observed[],
   patient: boolean,
 ): Promise<readonly (Partition & { readonly passed: bigint })[]> => {
-  const flat = observed.flatMap(({ partition, seen, ...rest }) =>
-    seen.map((one) => ({ ...partition, ...rest, ...one })),
+  const flat = observed.flatMap(({ partition, seen, sourced, trouble }) =>
+    seen.map((one) => ({ ...partition, sourced, trouble, ...one })),
   )
   const { topics, partitions } = columnsOf(flat)
+  const readers = observed.flatMap(({ partition: { topic }, sourced, entities }) =>
+    sourced ? entities.map((entity) => ({ topic, entity })) : [],
+  )
   const rows = await sql<(Partition & { readonly passed: string })[]>`
     with seen as materialized (
       select topic, partition, "end", sourced, trouble, to_timestamp(at / 1000) as at, to_timestamp(source_at / 1000) as source_at
@@ -43,11 +52,16 @@ export const writeFrontiers = async (
       where p.state in ('RUNNING', 'PAUSED') and (p.topic, p.partition) in (select topic, partition from seen)
       order by p.topic, p.partition
       for no key update ${patient ? sql`` : sql`skip locked`}),
+    reached as (select topic, partition, next_offset from forebay.positions),
+    unswept as (
+      select distinct r.topic from json_to_recordset(${JSON.stringify(readers)}::text::json) as r (topic text, entity text)
+      join forebay.snapshots s using (entity)
+      where s.state <> 'SWEPT' and not exists (select from forebay.quarantine q where q.entity = r.entity and ${sql.unsafe(isHeld)})),
     best as (
       select h.topic, h.partition, h.next_offset, max(s.at) filter (where s."end" <= h.next_offset) as passed_at,
-        max(s.source_at) filter (where s."end" <= h.next_offset) as source_at, bool_or(s.sourced) as sourced, max(s.trouble) as trouble,
+        max(s.source_at) filter (where s."end" <= r.next_offset and u.topic is null) as source_at, bool_or(s.sourced) as sourced, max(s.trouble) as trouble,
         max(s.at) as seen_at, max(s."end") as seen_end
-      from held h join seen s using (topic, partition)
+      from held h join seen s using (topic, partition) join reached r using (topic, partition) left join unswept u using (topic)
       group by 1, 2, 3)
     update forebay.positions p
     set frontier = greatest(p.frontier, best.passed_at), source_frontier = case when best.sourced then greatest(p.source_frontier, best.source_at) end,

@@ -45,6 +45,8 @@ export type ObserverOptions = {
   /** How often frontiers are written while a position is behind (C32). */
   readonly flushMs?: number
   readonly sources?: SourceMoments
+  /** Who reads a topic. */
+  readonly entitiesOf?: (topic: string) => readonly string[]
   /** After frontiers were written. */
   readonly written?: () => void
   /** Told of each answer about the log's ends, and why topics were left out of it. */
@@ -76,6 +78,7 @@ export const startObserver = ({
   maxLagMs,
   flushMs = 75,
   sources = () => new Map(),
+  entitiesOf = () => [],
   written = () => {},
   heard = () => {},
   lostAfterMs = source.kind === 'kafka' ? deposedMs : 0,
@@ -141,6 +144,7 @@ export const startObserver = ({
       partition: { topic, partition },
       sourced: fed?.basis === 'SOURCE' || moment !== undefined,
       trouble: moment?.trouble ?? null,
+      entities: entitiesOf(topic),
       seen,
     })
     if (fed === undefined) seen.push({ end, at, sourceAt: moment?.at ?? null })
