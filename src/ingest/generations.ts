@@ -26,6 +26,14 @@ export const readersOf = (catalog: Catalog, entity: string): readonly number[] =
     .filter(({ paths }) => paths.some((path) => path.entity === entity))
     .map(({ generation }) => generation)
 
+/** The topics that a generation's rows depend on. */
+export type TopicsRead = { readonly generation: number; readonly topics: readonly string[] }
+export const topicsRead = (model: Model, { generations }: Catalog): readonly TopicsRead[] =>
+  generations.map(({ generation, paths }) => ({
+    generation,
+    topics: [...new Set(paths.map(({ entity }) => entityOf(model, entity).source.topic))],
+  }))
+
 /** Root keys that one log entry of a first filling holds. */
 const chunk = 1000
 

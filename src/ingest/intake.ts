@@ -9,7 +9,7 @@ import { createDecoder, type Decoder } from './decode.ts'
 import { feedsOf } from './feed/feeds-of.ts'
 import { observedSource } from './feed/observed.ts'
 import { type Feeds, startFeeds } from './feed/run.ts'
-import type { Catalog } from './generations.ts'
+import { type Catalog, topicsRead } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
 import { watchQuarantine } from './quarantine-watch.ts'
 import { type OpenedSchemas, openSchemas, registeredTopics } from './registry/open.ts'
@@ -68,7 +68,7 @@ export const openIntake = ({
     entitiesOf,
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
-  const quarantine = watchQuarantine({ sql, cap: config.quarantineCap })
+  const quarantine = watchQuarantine({ sql, cap: config.quarantineCap, read: topicsRead(model, catalog) })
   const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: { ...plans, ...frozen } })
   const pump = startPump({
     sql,

@@ -7,6 +7,7 @@ import { log } from '../platform/log.ts'
 import { gauge } from '../platform/metrics.ts'
 import type { Sql } from '../platform/postgres.ts'
 import { isHeld } from './apply/quarantine.ts'
+import type { TopicsRead } from './generations.ts'
 import { partitionName } from './source.ts'
 
 const held = gauge({
@@ -26,19 +27,16 @@ export type QuarantineWatch = {
   stop(): Promise<void>
 }
 
-/**
- * A gateway may answer from a view of the store that is up to 3 s old, from before a record was redriven: its rows stay DEGRADED for
- * longer than that.
- */
-const afterglow = '5 seconds'
-
+/** `read`: the topics of each generation. */
 export const watchQuarantine = ({
   sql,
   cap,
+  read,
   everyMs = 1_000,
 }: {
   readonly sql: Sql
   readonly cap: number
+  readonly read: readonly TopicsRead[]
   readonly everyMs?: number
 }): QuarantineWatch => {
   const stopped = new AbortController()
@@ -77,7 +75,7 @@ export const watchQuarantine = ({
     paused.reset()
     for (const { topic, partition, state } of states)
       paused.set({ topic, partition: String(partition) }, state === 'RUNNING' ? 0 : 1)
-    await sql`delete from forebay.degraded where settled_at < clock_timestamp() - ${afterglow}::interval`
+    await forgetSettled(sql, read)
   }
 
   const loop = async (): Promise<void> => {
@@ -100,6 +98,23 @@ export const watchQuarantine = ({
       await running
     },
   }
+}
+
+/**
+ * Rows are DEGRADED until what left quarantine is in them: once the bound about the log has passed the moment at which it did, no entry of the
+ * dirty log stands for it any more.
+ */
+const forgetSettled = async (sql: Sql, read: readonly TopicsRead[]): Promise<void> => {
+  await sql`
+    with settled as materialized (select distinct generation from forebay.degraded where settled_at is not null),
+    bounds as materialized (
+      select r.generation, least(
+        (select coalesce(case when bool_and(p.frontier is not null) then min(p.frontier) end, '-infinity')
+          from forebay.positions p where p.topic in (select json_array_elements_text(r.topics))),
+        case when exists (select from forebay.dirty d where d.generation = r.generation and d.origin is null) then '-infinity'::timestamptz end,
+        (select d.origin from forebay.dirty d where d.generation = r.generation order by d.origin limit 1)) as bound
+      from json_to_recordset(${JSON.stringify(read)}::text::json) as r (generation int, topics json) join settled using (generation))
+    delete from forebay.degraded d using bounds b where b.generation = d.generation and d.settled_at < b.bound`
 }
 
 const reasonFor = (topic: string, n: number, cap: number): string =>
