@@ -15,6 +15,7 @@ const basis = {
 
 const partition = (topic: string, behind: number | null, more: Partial<Snapshot['partitions'][number]> = {}) => ({
   topic,
+  topicId: null,
   partition: 0,
   epoch: 1,
   nextOffset: '9007199254740993',
@@ -212,11 +213,22 @@ test('an answer is as far as its least view, and its token holds all their posit
   expect(answerFreshness(new Map([['Other', other]]), now, key)).toMatchObject({ basis: 'SOURCE' })
   const position = verify(answer!.position, key)
   expect(JSON.parse(inflateRawSync(position!).toString())).toEqual({
-    a: { 0: [1, '9007199254740993'] },
-    b: { 0: [1, '9007199254740993'] },
+    a: { id: null, at: { 0: [1, '9007199254740993'] } },
+    b: { id: null, at: { 0: [1, '9007199254740993'] } },
   })
   expect(verify(`${answer!.position.slice(0, -1)}x`, key)).toBeUndefined()
   expect(answerFreshness(new Map(), now, key)).toBeUndefined()
+})
+
+test('C27 a token names the very topic, so that one made anew under its name is another', () => {
+  const key = Buffer.alloc(32, 1)
+  const tokenOf = (topicId: string) => {
+    const view = judged({ partitions: [partition('a', 100, { topicId }), partition('b', 300)] })
+    return answerFreshness(new Map([['Card', view]]), now, key)!.position
+  }
+  const read = (token: string) => JSON.parse(inflateRawSync(verify(token, key)!).toString())
+  expect(read(tokenOf('one'))).toMatchObject({ a: { id: 'one', at: { 0: [1, '9007199254740993'] } }, b: { id: null } })
+  expect(tokenOf('one')).not.toBe(tokenOf('other'))
 })
 
 test('of several states the worst is told', () => {

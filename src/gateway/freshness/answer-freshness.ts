@@ -53,12 +53,18 @@ const positionOf = (views: readonly ViewFreshness[], key: Buffer): string => {
   return token
 }
 
-/** Signed, and packed since it travels in a header: `topic → partition → [epoch, next offset]`. */
+/** A topic's own id is in it, where its log gives one: of a topic made anew under that name the same offsets say nothing (C27). */
+type Positions = {
+  readonly id: string | null
+  readonly at: Record<string, readonly [epoch: number, nextOffset: string]>
+}
+
+/** Signed, and packed since it travels in a header: topic → Positions, by partition. */
 const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
-  const position: Record<string, Record<string, readonly [number, string]>> = {}
-  for (const { topic, partition, epoch, nextOffset } of partitions) {
-    position[topic] ??= {}
-    position[topic][partition] = [epoch, nextOffset]
+  const position: Record<string, Positions> = {}
+  for (const { topic, topicId, partition, epoch, nextOffset } of partitions) {
+    position[topic] ??= { id: topicId, at: {} }
+    position[topic].at[partition] = [epoch, nextOffset]
   }
   return sign(deflateRawSync(JSON.stringify(position)), key)
 }

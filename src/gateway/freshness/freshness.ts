@@ -23,6 +23,8 @@ export const worst = (states: readonly FreshnessState[]): FreshnessState =>
 /** Times are milliseconds since 1970 by the primary's clock, rounded down. Offsets are text. */
 export type Partition = StoredPartition & {
   readonly topic: string
+  /** Of this topic and no other of its name; null: its log gives none. */
+  readonly topicId: string | null
   readonly partition: number
   readonly epoch: number
   readonly frontier: number | null
@@ -105,7 +107,7 @@ const parkedSql = `select topic, entity, count(*) as count, (array_agg(concat_ws
     (select min(frontier) from forebay.positions), (select min(to_timestamp(p.origin / 1000.0)) from (${pendingSql}) p))
   group by topic, entity, settled_at is null`
 const snapshotSql = `select json_build_object(
-  'partitions', ${array('x', `select topic, partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
+  'partitions', ${array('x', `select topic, topic_id as "topicId", partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
   'pending', ${array('x', pendingSql)},
   'parked', ${array('x', parkedSql)},
   'degraded', ${array('x', degradedSql)},
