@@ -2,7 +2,17 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Change, Truncate } from '../../src/ingest/change.ts'
 import { startSweeper } from '../../src/ingest/sweep.ts'
-import { brake, customer, holdBrake, openStage, order, type Stage, untilBlocked } from './stage.ts'
+import {
+  brake,
+  customer,
+  hold,
+  holdBrake,
+  openStage,
+  order,
+  type Stage,
+  untilBlocked,
+  untilBlockedOrDone,
+} from './stage.ts'
 
 let s: Stage
 beforeEach(async () => {
@@ -61,14 +71,15 @@ test('C17 a truncate takes rows below it away in its own time, and drops what la
   expect(await s.database.sql`select from forebay.dirty`).toEqual([])
 })
 
-test('C17 a writer under way when the truncate comes is waited for, so the sweep finds its row', async () => {
+test('C17 a writer under way when the truncate comes is waited for, so no sweep is over before its row is there', async () => {
   await s.apply(0, brake('a', 1))
   await s.database.sql`insert into forebay.positions (topic, partition, next_offset) values ('log', 7, 0)`
   const held = await holdBrake(s, 'a')
   const writing = s.apply(1, order('o', null, 5), brake('a', 2))
   await untilBlocked(s.database.sql, 1)
   const truncating = truncate(7, 10)
-  await untilBlocked(s.database.sql, 2)
+  await untilBlockedOrDone(s.database.sql, 2, truncating)
+  await sweeper().sweep()
   await held.release()
   expect(await writing).toMatchObject({ kind: 'applied' })
   expect(await truncating).toMatchObject({ kind: 'applied' })
@@ -142,6 +153,44 @@ test('C15 a key changed twice is filled through both, though the first delete co
 test('C15 in one batch, an insert and a change of its key', async () => {
   await s.apply(0, order('a', null, 1, 77), removed('a', 'b', 5), moved('b', 'a', 5))
   expect(await totals()).toBe('b=77')
+})
+
+test('C15 two writers that bring the two sides at once: who commits second brings them together', async () => {
+  await s.apply(0, order('old', null, 1, 77), order('new', null, 1), {
+    ...order('new', null, 2),
+    op: 'delete',
+    row: { id: 'new' },
+  })
+  const held = await hold(s.database.url, `select from shop.order where id = 'new' for update`)
+  const upserting = s.apply(1, moved('new', 'old', 5))
+  await untilBlocked(s.database.sql, 1)
+  const deleting = s.apply(0, removed('old', 'new', 5))
+  await untilBlocked(s.database.sql, 2)
+  await held.release()
+  expect([await upserting, await deleting]).toMatchObject([{ kind: 'applied' }, { kind: 'applied' }])
+  expect(await totals()).toBe('new=77')
+})
+
+test('C15 a key that had a row before waits likewise', async () => {
+  await s.apply(0, order('old', null, 1, 77))
+  await s.apply(1, order('new', null, 2, 5), { ...order('new', null, 3), op: 'delete', row: { id: 'new' } })
+  await s.apply(1, moved('new', 'old', 5))
+  expect(await totals()).toBe('old=77')
+  await s.apply(0, removed('old', 'new', 5))
+  expect(await totals()).toBe('new=77')
+})
+
+test('C15 a row whose old image nobody has is not shown with nulls in its place, until a full image comes', async () => {
+  await s.apply(0, removed('never', 'new', 5))
+  const partial: Change = {
+    ...moved('new', 'never', 5),
+    row: { id: 'new', tenantId: 'acme', total: 7 },
+    absent: ['customerId'],
+  }
+  await s.apply(1, partial)
+  expect(await totals()).toBe('')
+  await s.apply(1, { ...order('new', null, 6, 8), version: { kind: 'incremental', epoch: 0 }, live: false })
+  expect(await totals()).toBe('new=8')
 })
 
 test('C18 tombstones go after their time, and say from where the log may be read again', async () => {

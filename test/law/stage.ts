@@ -34,7 +34,7 @@ type Line @entity(domain: "shop", key: "id", source: { topic: "lines" }) {
   order: Order @join(from: "orderId")
   units: Int!
 }
-type Brake @entity(domain: "shop", key: "id", shared: true, source: { topic: "brakes" }) { id: ID! }
+type Stopper @entity(domain: "shop", key: "id", shared: true, source: { topic: "brakes" }) { id: ID! }
 type CustomerOrders @view(of: "Customer") @allow(roles: [READER]) {
   id: ID!
   name: String!
@@ -48,7 +48,7 @@ type CustomerOrders @view(of: "Customer") @allow(roles: [READER]) {
 /** A change of one row as decode would give it; version and event time rise together. Nothing but a key: a delete. */
 export const change = (entity: string, row: Record<string, CellValue>, version: number): Change => ({
   entity,
-  op: Object.keys(row).length === 1 && entity !== 'Brake' ? 'delete' : 'upsert',
+  op: Object.keys(row).length === 1 && entity !== 'Stopper' ? 'delete' : 'upsert',
   row,
   absent: [],
   version: { kind: 'ordered', epoch: 0, major: BigInt(version), minor: 1n },
@@ -62,7 +62,8 @@ export const order = (id: string, customerId: string | null, version: number, to
   change('Order', { id, tenantId: 'acme', customerId, total }, version)
 export const line = (id: string, orderId: string, version: number, units = 1): Change =>
   change('Line', { id, tenantId: 'acme', orderId, units }, version)
-export const brake = (id: string, version: number): Change => change('Brake', { id }, version)
+/** Of the entity whose name is the last, and so the last that a batch writes. */
+export const brake = (id: string, version: number): Change => change('Stopper', { id }, version)
 
 export type Stage = Engine & {
   /** These changes as a partition's next batch. */
@@ -163,7 +164,7 @@ export const hold = async (url: string, statement: string): Promise<{ release():
 export const holdBrake = (stage: Stage, id: string): Promise<{ release(): Promise<void> }> =>
   hold(
     stage.database.url,
-    `select * from ${entityTable(stage.model.entities.get('Brake')!)} where id = '${id}' for update`,
+    `select * from ${entityTable(stage.model.entities.get('Stopper')!)} where id = '${id}' for update`,
   )
 
 /** Until `count` sessions of this database wait for a lock. */
@@ -176,3 +177,7 @@ export const untilBlocked = async (sql: Sql, count: number): Promise<void> => {
   }
   throw new Error(`no ${count} sessions wait for a lock`)
 }
+
+/** Likewise, or until `work` is over: then the schedule goes on, and what it comes to tells whether it should have waited. */
+export const untilBlockedOrDone = (sql: Sql, count: number, work: Promise<unknown>): Promise<unknown> =>
+  Promise.race([untilBlocked(sql, count), work])

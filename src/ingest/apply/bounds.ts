@@ -38,16 +38,16 @@ export const readBounds = async (tx: Tx): Promise<Bounds> => {
   return { floors: new Map(floors), snapshots: new Map(snapshots) }
 }
 
-/**
- * Without the changes that a truncate came after; they are counted as dropped. An incremental read has no version: what became of its
- * row the stream's own changes say.
- */
+/** Whether a truncate came after it. An incremental read has no version: what became of its row the stream's own changes say. */
+export const isBelowFloor = ({ entity, version }: Change | ReplaceSet, floors: Bounds['floors']): boolean => {
+  const floor = floors.get(entity)
+  return floor !== undefined && version.kind === 'ordered' && compareVersions(version, floor) <= 0
+}
+
+/** Without the changes that a truncate came after; they are counted as dropped. */
 export const aboveFloors = (items: readonly Item[], floors: Bounds['floors']): readonly Item[] => {
   if (floors.size === 0) return items
-  const isBelow = ({ entity, version }: Change | ReplaceSet): boolean => {
-    const floor = floors.get(entity)
-    return floor !== undefined && version.kind === 'ordered' && compareVersions(version, floor) <= 0
-  }
+  const isBelow = (what: Change | ReplaceSet): boolean => isBelowFloor(what, floors)
   return items.map((item) => {
     const below = [...item.changes, ...item.sets].filter(isBelow)
     if (below.length === 0) return item

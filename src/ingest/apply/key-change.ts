@@ -21,7 +21,10 @@ export const keyChangeOf = (entity: Entity, change: Change): Row => {
   return change.absent.length > 0 ? { change, awaits: id } : { change }
 }
 
-/** Says which rows wait for which image. Before they are written: the delete's writer looks for them here. */
+/**
+ * Says which rows wait for which image. Before they are written: the delete's writer looks for them here, and waits for this one's
+ * commit. `execute` sends it at once; an awaited statement would go behind those that are sent meanwhile.
+ */
 export const announce = async (tx: Tx, entity: Entity, rows: readonly Row[]): Promise<readonly string[]> => {
   const waiting = rows.flatMap(({ change, awaits }) =>
     awaits === undefined ? [] : [{ id: awaits, new_key: keyJson(entity, change.row) }],
@@ -30,7 +33,7 @@ export const announce = async (tx: Tx, entity: Entity, rows: readonly Row[]): Pr
   await tx`
     insert into forebay.key_changes as k (entity, id, new_key)
     select distinct on (id) ${entity.name}, id, new_key from json_to_recordset(${JSON.stringify(waiting)}::text::json) as x(id text, new_key jsonb) order by id
-    on conflict (entity, id) do update set new_key = excluded.new_key`
+    on conflict (entity, id) do update set new_key = excluded.new_key`.execute()
   return waiting.map(({ id }) => id)
 }
 

@@ -3,7 +3,7 @@
  *
  *   a record that can't be read        is parked
  *   a partial change behind a parked   waits: what it leaves out, the parked record may have brought (with field clocks each field is
- *                                      judged by itself, so that none waits)
+ *                                      judged by itself, so that none waits). So does a delete whose row goes on under another key
  *   a full image, or a delete          is applied; if the guard really stores it and the log's order is the key's order, it supersedes
  *                                      what was parked before it
  *   anything, once nothing is parked   is applied
@@ -103,8 +103,10 @@ const advance = (entity: Entity, progress: Progress, fates: Map<Step, Fate>): re
   return taken
 }
 
+/** A row that goes to another key takes along what is stored, which the parked record may have been about to change (C15). */
 const isPartial = ({ conflict }: Entity, { act }: Step): boolean =>
-  conflict !== 'FIELD_CLOCK' && act.kind === 'change' && act.change.absent.length > 0
+  act.kind === 'change' &&
+  (act.change.keyChange?.side === 'old' || (conflict !== 'FIELD_CLOCK' && act.change.absent.length > 0))
 
 /** Where something else orders a key's changes, a parked record may be the later one for all that the log says. */
 export const orderedByLog = ({ conflict, source }: Entity): boolean =>

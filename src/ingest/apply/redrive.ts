@@ -10,6 +10,7 @@ import type { Sql } from '../../platform/postgres.ts'
 import type { Decoded, LogRecord } from '../change.ts'
 import type { Decoder } from '../decode.ts'
 import { type Catalog, unknownViews } from '../generations.ts'
+import { type Bounds, isBelowFloor, readBounds } from './bounds.ts'
 import { holdCatalog, type Tx } from './fence.ts'
 import { type HeldRecord, readHeld } from './held-record.ts'
 import { waitsBehind, work } from './park.ts'
@@ -68,6 +69,7 @@ export const createRedriver = (
     sql.begin(async (tx) => {
       const version = await holdCatalog(tx)
       if (version !== catalog.version) throw new Error(unknownViews(version))
+      const { floors } = await readBounds(tx)
       // What an applier added while its locks were waited for is seen by the next statement only.
       await lockHeld(tx, keys)
       const records = await readHeld(tx, keys)
@@ -77,7 +79,9 @@ export const createRedriver = (
       const queues = [...Map.groupBy(rest, ({ entity, key }) => `${entity} ${key}`).values()].map((own): Queue => {
         const { entity, key } = own[0]!
         const steps = own.flatMap((record) =>
-          wanted.has(record) ? stepsOf(record, decoder, refused.get(record.id)) : [stays(record, record.reason)],
+          wanted.has(record)
+            ? stepsOf(record, decoder, refused.get(record.id)).filter((step) => !isBelow(step, floors))
+            : [stays(record, record.reason)],
         )
         return { entity, key, held: [], steps }
       })
@@ -165,6 +169,10 @@ const refusalOf = (error: Refusal): string => {
   if (error instanceof RefusedBy) return `can't be stored (SQLSTATE ${error.code})`
   return error instanceof Unfit ? error.message : 'is earlier by its log position than its row, but later by its time'
 }
+
+/** A truncate came after it, which took away what it would bring (C17). */
+const isBelow = ({ act }: Step, floors: Bounds['floors']): boolean =>
+  act.kind !== 'bad' && isBelowFloor(act.kind === 'change' ? act.change : act.set, floors)
 
 /** What a record means by now. Nothing, where it has become one that means no change. */
 const stepsOf = (held: HeldRecord, decoder: Decoder, refused: string | undefined): readonly Step[] => {
