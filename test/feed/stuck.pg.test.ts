@@ -10,7 +10,7 @@ import { until } from '../kafka/client.ts'
 import { runCli } from '../platform/run-cli.ts'
 import { run } from '../support/find.ts'
 import { type OwnSource, startOwnSource } from '../support/source-postgres.ts'
-import { declare, type Engine, engine, later, type Source, sourceOn, startHere, untilEqual } from './world.ts'
+import { declare, type Engine, engine, later, loseSlot, type Source, sourceOn, startHere, untilEqual } from './world.ts'
 
 const fill = `
   insert into items (id, n) select i, i from generate_series(1, 1500) i;
@@ -54,16 +54,6 @@ const running = async (world: World, epoch: number): Promise<void> =>
     `running in epoch ${epoch}`,
   )
 
-const loseSlot = ({ source, slot }: World): Promise<void> =>
-  until(async () => {
-    await source.sql`select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot}`
-    const dropped = source.sql`select pg_drop_replication_slot(${slot})`
-    return dropped.then(
-      () => true,
-      () => false,
-    )
-  }, 'the slot is dropped')
-
 test('C13 C14 a slot that was dropped: the command reads all anew, sweeps what is gone, and may be given twice', {
   timeout: 90_000,
 }, async () => {
@@ -71,7 +61,7 @@ test('C13 C14 a slot that was dropped: the command reads all anew, sweeps what i
   const { source, own } = world
   const ingest = await startHere(own)
   await untilEqual(source, own)
-  await loseSlot(world)
+  await loseSlot(source)
   // What nobody has seen.
   await source.sql`delete from items where id % 3 = 0`
   await source.sql`truncate lines`
@@ -105,7 +95,7 @@ test('law 5 after a slot was lost: no moment of the source is promised before wh
   const ingest = await startHere(own)
   await untilEqual(source, own)
   await until(async () => (await ingest.ready()).ready, 'ready')
-  await loseSlot(world)
+  await loseSlot(source)
   await own.sql`select pg_sleep(0.1)`
   const [before] = await own.sql<{ at: string }[]>`select clock_timestamp()::text as at`
   await source.sql`delete from items where id % 3 = 0`

@@ -81,6 +81,15 @@ export const dropSlots = ({ sql }: Source) =>
     return left!.n === 0
   }, 'the slots are dropped')
 
+/** As somebody does who finds its disk full: all slots of the database are gone, though one is read. */
+export const loseSlot = ({ sql }: Source): Promise<void> =>
+  until(async () => {
+    const own = sql`from pg_replication_slots where database = current_database() and not temporary`
+    await sql`select pg_terminate_backend(active_pid) ${own} and active`
+    await sql`select pg_drop_replication_slot(slot_name) ${own}`.catch(() => {})
+    return (await sql`select ${own}`).length === 0
+  }, 'the slot is dropped')
+
 export type Engine = {
   readonly url: string
   readonly sql: Sql
