@@ -1,4 +1,5 @@
 /** The environment, read and judged once: what runs, where, with which parts. */
+import { durationMs } from './duration.ts'
 import { type JournalSettings, readJournalSettings } from './journal-settings.ts'
 import { type KafkaSecurity, readKafkaSecurity } from './kafka.ts'
 import { present } from './present.ts'
@@ -120,8 +121,13 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   if (found.secret && found.secret.length < 32)
     faults.push('FOREBAY_SECRET is shorter than 32 characters; make one with: openssl rand -hex 32')
   const tombstoneTtl = text('FOREBAY_TOMBSTONE_TTL') ?? 'P30D'
-  if (!/^P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/.test(tombstoneTtl))
-    faults.push('FOREBAY_TOMBSTONE_TTL is not an ISO 8601 duration in days or less; write one like P30D')
+  const [ttlMs, retentionMs] = [durationMs(tombstoneTtl), durationMs(journal.retention)]
+  if (ttlMs === undefined)
+    faults.push('FOREBAY_TOMBSTONE_TTL is not an ISO 8601 duration of weeks or less; write one like P30D')
+  else if (retentionMs !== undefined && ttlMs < retentionMs)
+    faults.push(
+      `FOREBAY_TOMBSTONE_TTL is ${tombstoneTtl}, less than the ${journal.retention} for which the journal keeps records (FOREBAY_JOURNAL_RETENTION): a deleted row would come back when they are read again; write ${journal.retention} or more`,
+    )
   for (const name of [...(needs.always ?? []), ...(production ? (needs.production ?? []) : [])])
     if (!text(name)) faults.push(`${name} is missing; ${reasons[name]}`)
 

@@ -1,4 +1,5 @@
 /** The environment's words about the built-in journal. */
+import { durationMs } from './duration.ts'
 
 /**
  * `retention`: how long what is applied is kept, ISO 8601. `room`: of one topic, what may wait to be applied before writers and feeds are
@@ -17,7 +18,7 @@ export const usualJournal: JournalSettings = {
 
 export const readJournalSettings = (text: (name: string) => string | undefined, faults: string[]): JournalSettings => {
   const retention = text('FOREBAY_JOURNAL_RETENTION') ?? usualJournal.retention
-  if (!/^P(?=\d|T\d)(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/.test(retention))
+  if (durationMs(retention) === undefined)
     faults.push('FOREBAY_JOURNAL_RETENTION is not an ISO 8601 duration of weeks or less; write one like P7D')
   const whole = (name: string, fallback: number): number => {
     const given = text(name)

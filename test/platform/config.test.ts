@@ -174,3 +174,15 @@ test('what only production needs is asked for only there', () => {
   expect(faultsOf({}, needs)).toEqual([])
   expect(faultsOf({ NODE_ENV: 'production' }, needs)).toHaveLength(2)
 })
+
+test('C18 tombstones must outlive the journal’s records', () => {
+  const faults = (ttl: string, retention?: string) =>
+    faultsOf({ FOREBAY_TOMBSTONE_TTL: ttl, ...(retention ? { FOREBAY_JOURNAL_RETENTION: retention } : {}) })
+  expect(faults('P6D')).toEqual([
+    expect.stringMatching(/P6D, less than the P7D .*FOREBAY_JOURNAL_RETENTION.*write P7D/),
+  ])
+  expect(faults('P6DT23H59M59S', 'P1W')).toHaveLength(1)
+  expect(faults('P1W')).toEqual([])
+  expect(faults('PT36H', 'P1DT12H')).toEqual([])
+  expect(faults('P1M')).toEqual([expect.stringContaining('not an ISO 8601 duration')])
+})
