@@ -17,6 +17,7 @@ import type { Sql } from '../platform/postgres.ts'
 import { collectStatement } from './apply/entity-statement.ts'
 import { holdCatalog, type Origins, type Tx } from './apply/fence.ts'
 import { heldOrigins, releaseFloor } from './apply/floor.ts'
+import { snapshotsByTime } from './apply/snapshots.ts'
 import { createWrite, type Write } from './apply/write.ts'
 import type { CellValue, Change, OrderedVersion } from './change.ts'
 import type { Catalog } from './generations.ts'
@@ -212,23 +213,30 @@ const olderRows = (tx: Tx, job: Job, after: readonly CellValue[] | undefined): P
 
 /** Of a row that was written in part after a truncate, what it held before goes too. */
 const isOlder = ({ reason, entity }: Job): string => {
+  if (reason === 'not-in-snapshot' && snapshotsByTime(entity))
+    return `not _deleted and (_epoch, _event_time) < ($1::int, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond') and $3::bigint is not null`
   if (reason !== 'truncated' || entity.conflict !== 'FIELD_CLOCK')
     return 'not _deleted and (_epoch, _version, _tie) < ($1::int, $2::bigint, $3::bigint)'
   const floor = 'jsonb_build_array($1::int, $2::bigint, $3::bigint)'
   return `not _deleted and coalesce(_clocks->'-', '[]') < ${floor} and exists (select from jsonb_each(_clocks) c where c.value < ${floor})`
 }
 
-/** The row keeps the place of its own last record: incremental reads are judged by it. */
-const deletion = ({ entity, as, eventTime }: Job, { key, partition, offset }: OlderRow): Change => ({
+/**
+ * The row keeps the place of its own last record: incremental reads are judged by it. Where the version is declared it keeps that too: then
+ * it is as if the next record had taken it away.
+ */
+const deletion = ({ reason, entity, as, eventTime }: Job, { key, partition, offset }: OlderRow): Change => ({
   entity: entity.name,
   op: 'delete',
   row: Object.fromEntries(entity.key.map((name, i) => [name, key[i]!])),
   absent: [],
-  version: as,
+  ...(reason === 'not-in-snapshot' && snapshotsByTime(entity)
+    ? { version: { kind: 'incremental', epoch: as.epoch }, position: placeOf(entity, partition, BigInt(offset) + 1n) }
+    : { version: as, position: placeOf(entity, partition, BigInt(offset)) }),
   eventTime,
   live: false,
-  position: { topic: entity.source.topic, partition, offset: BigInt(offset) },
 })
+const placeOf = ({ source }: Entity, partition: number, offset: bigint) => ({ topic: source.topic, partition, offset })
 
 const originsOf = async (tx: Tx, { reason, entity }: Job): Promise<Origins> => {
   if (reason === 'truncated') return heldOrigins(tx, entity.name)

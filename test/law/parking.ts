@@ -65,7 +65,10 @@ export type Parking = Engine & {
   readonly mended: Decoder
   readonly mendedModel: Model
   /** The next batch of a partition of one topic; `decoder`: the broken folder's. */
-  apply(drafts: readonly Draft[], options?: { partition?: number; decoder?: Decoder }): Promise<ApplyResult>
+  apply(
+    drafts: readonly Draft[],
+    options?: { partition?: number; decoder?: Decoder; epoch?: number },
+  ): Promise<ApplyResult>
   /** The records of one partition as its log has them, from the first. */
   log(topic: string, partition?: number): readonly LogRecord[]
   /** Moves a partition's position back, as a replay does: the next `apply` begins there. */
@@ -98,17 +101,17 @@ export const openParking = async (): Promise<Parking> => {
     mended,
     mendedModel,
     log: logOf,
-    async apply(drafts, { partition = 0, decoder = broken } = {}) {
+    async apply(drafts, { partition = 0, decoder = broken, epoch = 0 } = {}) {
       const { topic } = drafts[0]!
       const log = logOf(topic, partition)
       const from = next.get(`${topic}-${partition}`) ?? BigInt(log.length)
       if (from === 0n)
         await database.sql`
-          insert into forebay.positions (topic, partition, next_offset) values (${topic}, ${partition}, 0) on conflict do nothing`
+          insert into forebay.positions (topic, partition, next_offset, epoch) values (${topic}, ${partition}, 0, ${epoch}) on conflict do nothing`
       for (const one of drafts) log.push(recordOf(one, partition, log.length))
       const records = log.slice(Number(from))
       next.delete(`${topic}-${partition}`)
-      return createApplier(database.sql, model, catalog).apply([stretchOf(decoder, records, from)])
+      return createApplier(database.sql, model, catalog).apply([stretchOf(decoder, records, from, epoch)])
     },
     async back(topic, offset, partition = 0) {
       await database.sql`

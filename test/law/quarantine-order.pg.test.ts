@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { startSweeper } from '../../src/ingest/sweep.ts'
 import { redriveQuarantined } from '../../src/operate/quarantine/act.ts'
 import { connect } from '../../src/platform/postgres.ts'
-import { customer, type Draft, gone, openParking, order, type Parking, UNSENT } from './parking.ts'
+import { customer, type Draft, gone, openParking, order, type Parking, reading, UNSENT } from './parking.ts'
 import { hold, untilBlocked, untilBlockedOrDone } from './stage.ts'
 
 let p: Parking
@@ -69,4 +69,11 @@ test('C15 C19 a row goes to another key with what a record parked before it brin
   expect(await redrive()).toMatchObject({ redriven: 2, waiting: 0 })
   expect(await row('a')).toMatchObject({ gone: true })
   expect(await row('b')).toMatchObject({ name: 'New', tier: 'BASIC' })
+})
+
+test('C19 by event time too, what waits behind a parked record comes after it, in whatever epoch its partition is', async () => {
+  await p.apply([reading('r', 1, SILVER), reading('r', 2, { tier: UNSENT })], { epoch: 3 })
+  expect(await p.states('readings')).toEqual(['0 PARKED', '1 WAITING'])
+  expect(await redrive()).toMatchObject({ redriven: 2, waiting: 0 })
+  expect([...(await p.database.sql`select tier, celsius from shop.reading`)]).toEqual([{ tier: 'SILVER', celsius: 2 }])
 })

@@ -5,15 +5,15 @@ import type { LogRecord } from '../../src/ingest/change.ts'
 import type { Decoder } from '../../src/ingest/decode.ts'
 
 /** `records`: those that follow one another from `from` on, at least one. */
-export const stretchOf = (decoder: Decoder, records: readonly LogRecord[], from: bigint): Stretch => {
+export const stretchOf = (decoder: Decoder, records: readonly LogRecord[], from: bigint, epoch = 0): Stretch => {
   const { topic, partition, offset } = records.at(-1)!
   return {
     topic,
     partition,
     from,
     to: offset + 1n,
-    epoch: 0,
-    items: records.map((record) => itemOf(record, decoder.decode(record, 0))),
+    epoch,
+    items: records.map((record) => itemOf(record, decoder.decode(record, epoch))),
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Model } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Catalog } from '../generations.ts'
-import type { Partition } from '../source.ts'
+import { type Partition, partitionName } from '../source.ts'
 import { aboveFloors, readBounds } from './bounds.ts'
 import { resolveSets } from './documents.ts'
 import { takeFence } from './fence.ts'
@@ -64,9 +64,9 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Nu
             readBounds(tx),
           ])
           if (fence.kind !== 'held') throw new Abandoned(fence)
-          await noteSnapshots(tx, items, bounds.snapshots)
+          await noteSnapshots(tx, model, items, bounds.snapshots)
           const above = aboveFloors(items, await raiseFloors(tx, catalog, truncates, bounds.floors, fence))
-          const { flowing, queues } = await holdBack(tx, model, above, held)
+          const { flowing, queues } = await holdBack(tx, model, above, held, epochIn(stretches))
           const sets = await resolveSets(
             tx,
             model,
@@ -95,6 +95,11 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Nu
           throw error
         }) as Promise<ApplyResult>,
   }
+}
+
+const epochIn = (stretches: readonly Stretch[]): ((record: Partition) => number) => {
+  const epochs = new Map(stretches.map((stretch) => [partitionName(stretch), stretch.epoch]))
+  return (record) => epochs.get(partitionName(record))!
 }
 
 const restored =

@@ -1,7 +1,7 @@
 /** Of a batch, what must be worked key by key since something of its key is in quarantine or goes there; all else flows (C19). */
 import type { Model } from '../../model/model.ts'
 import { entityOf } from '../../model/sql/row-scope.ts'
-import type { Change, ReplaceSet } from '../change.ts'
+import type { Change, LogRecord, ReplaceSet } from '../change.ts'
 import type { Tx } from './fence.ts'
 import { type HeldKey, heldKey, lockHeld, settledAlready } from './quarantine.ts'
 import type { Queue, Step } from './queues.ts'
@@ -9,12 +9,13 @@ import { type Item, toldOf } from './stretch.ts'
 
 export type HeldBack = { readonly flowing: readonly Item[]; readonly queues: readonly Queue[] }
 
-/** `held`: the entities that something is held of. Every bad record's key could be told. */
+/** `held`: the entities that something is held of. `epochOf`: of a record's partition. Every bad record's key could be told. */
 export const holdBack = async (
   tx: Tx,
   model: Model,
   items: readonly Item[],
   held: ReadonlySet<string>,
+  epochOf: (record: LogRecord) => number,
 ): Promise<HeldBack> => {
   const bad = items.flatMap((item) => item.bad)
   if (bad.length === 0 && held.size === 0) return { flowing: items, queues: [] }
@@ -38,7 +39,7 @@ export const holdBack = async (
   const doomed = new Set(parking)
   for (const { record, changes, sets, bad: own } of items) {
     const of = (what: Change | ReplaceSet, act: Step['act']): void => {
-      if (concerned.has(what.entity)) add(what.entity, { record, epoch: what.version.epoch, told: toldOf(what), act })
+      if (concerned.has(what.entity)) add(what.entity, { record, epoch: epochOf(record), told: toldOf(what), act })
     }
     for (const change of changes) of(change, { kind: 'change', change })
     for (const set of sets) of(set, { kind: 'set', set })

@@ -91,7 +91,7 @@ export const condemn = (
         record: item.record,
         entity: what.entity,
         reason,
-        epoch: what.version.epoch,
+        epoch: stretch.epoch,
         told: toldOf(what),
       }))
       return { ...item, changes: item.changes.filter(stays), sets: item.sets.filter(stays), bad: [...item.bad, ...bad] }

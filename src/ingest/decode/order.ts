@@ -24,8 +24,10 @@ import { type Convert, compileValue } from './value.ts'
 export type Order = {
   /** `keyOnly`: a delete of which nothing but the key is known. */
   version(native: NativeOrder, eventTime: string, keyOnly: boolean, at: Origin): Version
-  /** Reads of one initial snapshot have one version. */
+  /** Reads of one initial snapshot have one version, or one event time. */
   readonly snapshots: boolean
+  /** By the source's log, which going back says that the source was restored (C14). */
+  readonly byLog: boolean
   /** The declared event time; undefined where the record doesn't carry it. */
   eventTime(at: Origin): string | undefined
 }
@@ -42,9 +44,11 @@ export const compileOrder = (entity: Entity): Order => {
   const toInstant = instantOf(entity)
   const byTime = entity.conflict === 'EVENT_TIME' || entity.conflict === 'FIELD_CLOCK'
   return {
-    snapshots: byTime ? time === undefined : version === undefined,
+    byLog: !byTime && version === undefined,
+    snapshots: time === undefined || (!byTime && version === undefined),
     version(native, eventTime, keyOnly, { record, epoch, document, roots }) {
-      if (byTime) return { kind: 'ordered', epoch, major: microsOf(eventTime), minor: placeOf(record) }
+      // Of all epochs: a source that was replaced, or a topic that got partitions, does not set time back.
+      if (byTime) return { kind: 'ordered', epoch: 0, major: microsOf(eventTime), minor: placeOf(record) }
       if (version === undefined) return nativeVersion(native, record, epoch)
       const value = firstAt(roots, version)
       if (value === undefined || value === null) {

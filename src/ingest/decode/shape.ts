@@ -50,7 +50,8 @@ const stamp = (order: Order, reading: Reading, keyOnly: boolean) => {
   const version = order.version(reading.native, eventTime, keyOnly, reading)
   const { provenance, snapshot } = reading
   const position = { topic, partition, offset }
-  return { version, eventTime, position, provenance, ...(snapshot && order.snapshots ? { snapshot } : {}) }
+  const live = reading.live && order.byLog
+  return { version, eventTime, live, position, provenance, ...(snapshot && order.snapshots ? { snapshot } : {}) }
 }
 
 const compileTruncate = (entity: Entity, order: Order): Shape['truncate'] => {
@@ -105,16 +106,15 @@ const rowShape = (entity: Entity, enums: ReadonlyMap<string, EnumType>): Shape =
   }
   return {
     upsert(reading, cells, keys) {
-      const { live, missing, placeholders, document } = reading
+      const { missing, placeholders, document } = reading
       const row = readRow(cells(), [reading.row, reading.envelope], document, missing, placeholders)
       const moved = keyChange(reading, keys, row.absent)
-      return one({ entity: entity.name, op: 'upsert', ...row, live, ...stamp(order, reading, false), ...moved })
+      return one({ entity: entity.name, op: 'upsert', ...row, ...stamp(order, reading, false), ...moved })
     },
     remove(reading, keys) {
-      const { live } = reading
       const row = identify(reading, keys)
       const moved = keyChange(reading, keys, [])
-      return one({ entity: entity.name, op: 'delete', row, absent: [], live, ...stamp(order, reading, true), ...moved })
+      return one({ entity: entity.name, op: 'delete', row, absent: [], ...stamp(order, reading, true), ...moved })
     },
     truncate: compileTruncate(entity, order),
   }
@@ -174,7 +174,7 @@ const arrayShape = (
   }
   return {
     upsert(reading, fitting) {
-      const { row, document, missing, placeholders, live } = reading
+      const { row, document, missing, placeholders } = reading
       fitting()
       const found = walk(row, each)
       if (found === undefined ? missing === 'absent' : placeholders && unavailable(found)) {
@@ -189,7 +189,7 @@ const arrayShape = (
         const read = readRow(cells, [root, row], document, 'null', false)
         // Of two elements with one key the later stands.
         const key = JSON.stringify(entity.key.map((name) => read.row[name]))
-        rows.set(key, { entity: entity.name, op: 'upsert', ...read, live, ...stamped })
+        rows.set(key, { entity: entity.name, op: 'upsert', ...read, ...stamped })
       }
       return set(parent, [...rows.values()], stamped)
     },
