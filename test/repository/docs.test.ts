@@ -3,6 +3,7 @@ import { falseClaims } from '../support/docs.ts'
 
 const repository = {
   exists: (path: string) => ['src/cli.ts', 'src/model/', 'src/model/*.ts', 'tsconfig.json', 'LICENSE'].includes(path),
+  read: (path: string) => (path === 'src/cli.ts' ? 'const a = 1\nconst b = 2\nconst c = 3\n' : undefined),
   topLevel: ['src', 'test', 'tsconfig.json', 'LICENSE'],
   tests: [
     {
@@ -31,11 +32,17 @@ test.each([
     'A.md:3: no test\'s name contains "law 2"',
   ],
   ['a numbered law', '| law | test |\n|-|-|\n| 3 interleaving | x |', 'A.md:3: no test\'s name contains "law 3"'],
+  ['code that its file no longer holds', 'See\n```ts src/cli.ts\nconst b = 3\n```\n', 'A.md:2: this code '],
+  ['code of a file that is gone', '```ts src/clo.ts\nconst b = 3\n```\n', 'A.md:1: src/clo.ts '],
   ['a rule within a range', '| rule | test |\n|-|-|\n| C11–C12 | x |', 'A.md:3: no test\'s name contains "C11"'],
 ])('%s is named with its line', (_, text, expected) => {
   const found = claims(text)
   expect(found).toHaveLength(1)
   expect(found[0]).toContain(expected)
+})
+
+test('code that stands in the file it names is no fault, nor is code that names none', () => {
+  expect(claims('```ts src/cli.ts\nconst b = 2\nconst c = 3\n```\n```sh\nnpm ci\n```\n')).toEqual([])
 })
 
 test('laws and rules with a test of their name are no faults', () => {

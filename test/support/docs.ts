@@ -4,15 +4,25 @@ export type Document = { readonly name: string; readonly text: string }
 /** What the claims are held against. `glob` takes a path or pattern relative to the root and says whether anything fits. */
 export type Repository = {
   readonly exists: (pattern: string) => boolean
+  /** A file's text; undefined where there is none. */
+  readonly read: (path: string) => string | undefined
   /** Top-level entries: the first step by which a path is told from a URL path or a GraphQL name. */
   readonly topLevel: readonly string[]
   readonly tests: readonly Document[]
 }
 
-/** One line a false claim, `file:line: what`: paths that don't exist, laws and rules without a test of their name. */
+/**
+ * One line a false claim, `file:line: what`: paths that don't exist, laws and rules without a test of their name, code that says which file
+ * it is of (```ts src/a.ts) and doesn't stand there.
+ */
 export function falseClaims(document: Document, repository: Repository): string[] {
   const { name, text } = document
-  return claimsOf(text, repository.topLevel).flatMap(({ line, kind, claim }) => {
+  const quotes = quotesOf(text).flatMap(({ line, path, code }) => {
+    const file = repository.read(path)
+    if (file === undefined) return [`${name}:${line}: ${path} doesn't exist. Name what does, or leave it out.`]
+    return file.includes(code) ? [] : [`${name}:${line}: this code doesn't stand in ${path}. Copy it from there.`]
+  })
+  const claims = claimsOf(text, repository.topLevel).flatMap(({ line, kind, claim }) => {
     const at = `${name}:${line}:`
     switch (kind) {
       case 'path':
@@ -23,7 +33,16 @@ export function falseClaims(document: Document, repository: Repository): string[
           : [`${at} no test's name contains "${claim}". Write the test, or leave the law out.`]
     }
   })
+  return [...quotes, ...claims]
 }
+
+/** Fences that name a file after their language. */
+const quotesOf = (text: string): { readonly line: number; readonly path: string; readonly code: string }[] =>
+  [...text.matchAll(/^```\w+ (\S+)\n([\s\S]*?)^```$/gm)].map(({ 1: path = '', 2: code = '', index }) => ({
+    line: text.slice(0, index).split('\n').length,
+    path,
+    code,
+  }))
 
 type Claim = { readonly line: number; readonly kind: 'path' | 'law'; readonly claim: string }
 
