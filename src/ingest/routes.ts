@@ -41,7 +41,8 @@ const writers = ['ADMIN', 'OPERATOR', 'SERVICE']
  * that is too far ahead of what is applied answers 429 with Retry-After. The token's subject and the request's traceparent go along as
  * headers of each record.
  *
- * Records that no reader of the topic can decode are refused (422) with the reason, since here somebody can still mend them. Each is
+ * Records that no reader of the topic can decode are refused (422) with the reason, since here somebody can still mend them, and so are
+ * tombstones where they delete nothing. Each is
  * put in the partition of its row's key, so that the changes of a key keep their order.
  */
 export const ingestRoutes = (options: IngestRoutesOptions): readonly Route[] => {
@@ -102,16 +103,21 @@ export const ingestRoutes = (options: IngestRoutesOptions): readonly Route[] => 
   ]
 }
 
+const noToken =
+  'Send a token: `Authorization: Bearer …`. In development `npx forebay token --role OPERATOR` makes one that may write.'
+
 /** The token's subject. */
 const admit = async (
-  { request }: RequestContext,
+  { request, response }: RequestContext,
   authenticate: Authenticate | undefined,
 ): Promise<string | undefined> => {
   if (authenticate === undefined) return undefined
-  const { roles, subject } = await authenticate(request.headers.authorization).catch((error: unknown) => {
-    const detail = error instanceof Error ? error.message : 'Send a token: `Authorization: Bearer …`.'
+  const { authorization } = request.headers
+  const { roles, subject } = await authenticate(authorization).catch((error: unknown) => {
+    const detail = error instanceof Error ? error.message : 'The token cannot be verified.'
     if (codeOf(error) === 'UNAVAILABLE') throw new HttpError(503, { title: 'Unavailable', detail })
-    throw new HttpError(401, { title: 'Unauthenticated', detail })
+    response.setHeader('WWW-Authenticate', 'Bearer')
+    throw new HttpError(401, { title: 'Unauthenticated', detail: authorization === undefined ? noToken : detail })
   })
   if (!roles.some((role) => writers.includes(role))) {
     throw new HttpError(403, {
@@ -206,6 +212,10 @@ const withKey = (
   if (bad) {
     const detail = `Record ${index} can't be read as ${bad.entity}: ${bad.reason}.`
     throw new HttpError(422, { title: 'Undecodable record', detail })
+  }
+  if (value === null && decoded.every(({ kind }) => kind === 'skipped')) {
+    const detail = `Record ${index} is a tombstone, which deletes nothing in ${topic}: send a delete as its format has it.`
+    throw new HttpError(422, { title: 'Record without effect', detail })
   }
   return { key: key ?? keyOf(decoded, readers), value, headers }
 }

@@ -11,6 +11,7 @@ const columns = [column('id', 'ID!'), column('n', 'Long')]
 const declared = model([
   entity('Thing', ['id'], columns, { topic: 'things', format: 'JSON' }),
   entity('Full', ['id'], columns, { topic: 'full', format: 'JSON' }),
+  entity('Old', ['id'], columns, { topic: 'old', format: 'DEBEZIUM' }),
   entity('Row', ['id'], columns, {
     topic: 'crm.public.rows',
     format: 'DEBEZIUM',
@@ -59,7 +60,8 @@ const post = async (path: string, body: string | Buffer, headers: Record<string,
   const answer = (await response.json()) as { positions?: string[]; title?: string; detail?: string }
   const { headers: answered } = response
   const [retry, replayed] = [answered.get('retry-after'), answered.get('idempotency-replayed')]
-  return { ...answer, status: response.status, media: answered.get('content-type'), retry, replayed }
+  const [media, challenge] = [answered.get('content-type'), answered.get('www-authenticate')]
+  return { ...answer, status: response.status, media, challenge, retry, replayed }
 }
 type Stored = { key: string | null; value: string | null; headers: Record<string, string> }
 const stored = async (position: string): Promise<Stored> => {
@@ -130,7 +132,7 @@ describe('what is refused, as problem+json', () => {
     body: string | Buffer,
     headers?: Record<string, string>,
   ][] = [
-    ['an unknown topic', 404, /Known topics: things, full, crm.public.rows, signals/, '/nothing', ok],
+    ['an unknown topic', 404, /Known topics: things, full, old, crm.public.rows, signals/, '/nothing', ok],
     ['a body that is not JSON', 400, /not valid JSON/, '/things', '{"id":'],
     ['a body that is not UTF-8', 400, /not UTF-8/, '/things', Buffer.from([0x22, 0xff, 0x22])],
     ['an empty body', 400, /not valid JSON/, '/things', ''],
@@ -145,6 +147,7 @@ describe('what is refused, as problem+json', () => {
     ],
     ['a NUL in a text', 422, /Record 0 can't be read as Thing: Thing.id holds a NUL/, '/things', '{"id":"a\\u0000"}'],
     ['one bad record of several', 422, /Record 1 .*Thing.id is missing/, '/things', '[{"id":"never"},{"n":1}]'],
+    ['a tombstone that deletes nothing', 422, /tombstone, which deletes nothing in old/, '/old?key={"id":"a"}', 'null'],
     ['a broken header', 400, /ce-type/, '/signals', ok, { 'ce-type': '%' }],
     ['a body beyond the limit', 413, /bytes/, '/things', ' '.repeat(1_100_000)],
   ]
@@ -168,7 +171,13 @@ describe('what is refused, as problem+json', () => {
   test('whoever may not write: no token, a role that reads, keys that are away', async () => {
     const guarded = await listen('journal', { authenticate })
     const as = (authorization?: string) => post('/things', ok, authorization ? { authorization } : {}, guarded)
-    expect(await as()).toMatchObject({ status: 401, detail: 'The token cannot be verified.' })
+    expect(await as()).toMatchObject({
+      status: 401,
+      challenge: 'Bearer',
+      detail: expect.stringContaining('--role OPERATOR'),
+    })
+    const unknown = { status: 401, challenge: 'Bearer', detail: 'The token cannot be verified.' }
+    expect(await as('Bearer nobody')).toMatchObject(unknown)
     expect(await as('Bearer role-AGENT')).toMatchObject({ status: 403 })
     expect(await as('Bearer down')).toMatchObject({ status: 503 })
     for (const role of ['ADMIN', 'OPERATOR', 'SERVICE'])
