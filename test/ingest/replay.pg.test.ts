@@ -138,7 +138,9 @@ describe('a replay that is stopped', () => {
   test('by an operator stays stopped, and what it wrote stays', async () => {
     await s.start(await fill())
     const id = await s.ask('earliest')
-    await until(async () => (await s.replay(id)).done > 1_000, 'the replay is under way')
+    const said = async () => progressLine(await s.replay(id))
+    const under = /^\d+% of 20,000 {2}[\d,]+\/s {2}ETA (\d+ min )?\d+ s {2}rows: 0 added, [\d,]+ refreshed/
+    await until(async () => (await s.replay(id)).done > 1_000 && under.test(await said()), 'the replay is under way')
     expect(await cancelReplay(s.sql, id)).toBe(true)
     await until(async () => !(await s.replay(id)).worked, 'it is let go')
     const { state, done } = await s.replay(id)

@@ -7,6 +7,7 @@ import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder } from '../../src/ingest/decode.ts'
 import { entityTable } from '../../src/model/names.ts'
 import { dropQuarantined, type Means } from '../../src/operate/quarantine/act.ts'
+import { readReplays, requestReplay } from '../../src/operate/replay/jobs.ts'
 import { avroType } from '../ingest/avro-encoder.ts'
 import { capturedRecords, capturedSchemas, framed } from '../ingest/registered.ts'
 import { sampleRecords } from '../ingest/samples.ts'
@@ -143,6 +144,7 @@ test('formats of a registry: rows are those of the JSON capture, and while the r
       select reason, count(distinct entity)::int as entities
       from (select entity, split_part(reason, '.', 2) as reason from forebay.quarantine) q group by reason order by reason`,
   ).toEqual([
+    { reason: expect.stringMatching(/^da is before 1582-10-15/), entities: 2 },
     { reason: 'da is outside the years 0001 to 9999', entities: 2 },
     { reason: 'r is not a finite number', entities: 2 },
   ])
@@ -155,13 +157,27 @@ test('formats of a registry: rows are those of the JSON capture, and while the r
     x: 1.5,
   })
   const both = fromAvro.filter(({ id }) => fromJson.some((row) => row.id === id))
-  expect(both.length).toBeGreaterThanOrEqual(5)
+  expect(both.length).toBeGreaterThanOrEqual(4)
   expect(both).toEqual(fromJson.filter(({ id }) => fromAvro.some((row) => row.id === id)))
   expect(await rowsOf(shop, 'Line', '"order", line, quantity', '"order"')).toEqual([
     { order: 1, line: 2, quantity: '9.250' },
   ])
   const document = (id: string, label: string | null = null) => ({ id, big: '9007199254740993', price: '1.50', label })
   expect(await rowsOf(shop, 'Document', 'id, big, price, label')).toEqual([document('framed'), document('named')])
+
+  // What is lost is read once more from the log, by the same schemas.
+  const { sql } = shop.database
+  await sql.unsafe(`delete from ${entityTable(shop.model.entities.get('Typed')!)}`)
+  await sql.unsafe(`delete from ${entityTable(shop.model.entities.get('Document')!)}`)
+  for (const [entity, topic, from] of [
+    ['Typed', 'types', 'earliest'],
+    ['Document', 'documents', `${run}.documents-1-0`],
+  ] as const) {
+    const id = await requestReplay(sql, entity, `${run}.${topic}`, from)
+    await until(async () => (await readReplays(sql, id))[0]?.state === 'DONE', `${entity} is replayed`, 30_000)
+  }
+  expect(await rowsOf(shop, 'Typed', columns)).toEqual(fromAvro)
+  expect(await rowsOf(shop, 'Document', 'id, big, price, label')).toEqual([document('named')])
 
   // Away: what is known flows, also for a process that starts now; a schema not seen yet holds its partition alone.
   await registry.stop()
@@ -191,7 +207,7 @@ test('formats of a registry: rows are those of the JSON capture, and while the r
   await registry.start()
   await untilAt(shop, `${run}.documents`, 0, 3)
   expect(at(await shop.positions(), `${run}.documents`, 0)).toMatchObject({ reason: null })
-  const all = [['behind'], ['beside'], ['framed'], ['later'], ['named'], ['new', 'x']] as const
+  const all = [['behind'], ['beside'], ['later'], ['named'], ['new', 'x']] as const
   expect(await rowsOf(shop, 'Document', 'id, big, price, label')).toEqual(all.map(([id, label]) => document(id, label)))
 }, 120_000)
 

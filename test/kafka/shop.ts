@@ -1,12 +1,14 @@
 /** A small shop read from a broker by the real intake: versions are offsets, since its records have no order of their own. */
 import { type Catalog, registerViews } from '../../src/ingest/generations.ts'
 import { openIntake } from '../../src/ingest/intake.ts'
+import { startReplays } from '../../src/ingest/replay/worker.ts'
 import { startObserver } from '../../src/ingest/source/observe.ts'
 import type { Model } from '../../src/model/model.ts'
 import { entityTable } from '../../src/model/names.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { databaseClock } from '../../src/platform/clock.ts'
 import { readConfig } from '../../src/platform/config.ts'
+import { connect } from '../../src/platform/postgres.ts'
 import { loadModel } from '../law/model.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 
@@ -20,7 +22,7 @@ export type Shop = {
   readonly database: Database
   readonly model: Model
   readonly catalog: Catalog
-  /** Starts another intake, with its observer. */
+  /** Starts another intake, with its observer and its replays. */
   start(): Promise<{ stop(): Promise<void> }>
   /** Labels by id. */
   items(): Promise<Record<string, string>>
@@ -72,9 +74,14 @@ export const openShop = async (
         failed: ignore,
       })
       const observer = startObserver({ sql, clock, source: intake.source, topics: intake.topics, maxLagMs: 1_000 })
+      const again = connect(database.url, { max: 1, name: 'replay' })
+      const { source, decoder, schemas } = intake
+      const replays = startReplays({ sql: again, model, catalog, source, decoder, schemas, applied: ignore })
       await intake.start()
       const stop = async () => {
         running.delete(stop)
+        await replays.stop()
+        await again.end({ timeout: 1 })
         await observer.stop()
         await intake.stop()
       }
