@@ -295,3 +295,26 @@ test('a partition whose batch is not taken for long holds no other of its broker
   ).toEqual(['a', 'b', 'c'])
   expect(sink.values().filter((value) => /\d/.test(value))).toEqual(['0', '1', '2'])
 })
+
+test('a delivery that is given up after the group was left tells the client nothing more', async () => {
+  const topic = await client.topic()
+  const letGo = Promise.withResolvers<void>()
+  let deliveries = 0
+  const sink = memorySink(async () => {
+    deliveries += 1
+    await letGo.promise
+  })
+  const source = await start([topic], sink)
+  await client.send(topic, ['a'])
+  await until(() => deliveries > 0, 'the sink has it')
+  // Longer than it may take, so that the partition is paused until it is answered.
+  await new Promise((done) => setTimeout(done, 1_500))
+  await source.stop()
+  const faults: unknown[] = []
+  const note = (fault: unknown) => faults.push(fault)
+  process.on('unhandledRejection', note)
+  letGo.reject(new Error('the pump has stopped'))
+  await new Promise((done) => setTimeout(done, 100))
+  process.off('unhandledRejection', note)
+  expect(faults).toEqual([])
+})

@@ -55,6 +55,7 @@ export const joinGroup = async (
   let term = Promise.withResolvers<void>()
   /** Settles when the group calls: kafkajs joins again only once every batch it handed out has come back. */
   let called = Promise.withResolvers<void>()
+  /** This membership is over: kafkajs refuses to be told where to read. */
   let left = false
   let confirmed = performance.now()
   const ended = Promise.withResolvers<Error>()
@@ -62,7 +63,7 @@ export const joinGroup = async (
   const seek = ({ topic, partition, next }: Lane): void => consumer.seek({ topic, partition, offset: String(next) })
   const pause = ({ topic, partition }: Partition): void => consumer.pause([{ topic, partitions: [partition] }])
   const resume = ({ topic, partition }: Partition): void => consumer.resume([{ topic, partitions: [partition] }])
-  const isRead = (lane: Lane): boolean => lanes.get(partitionName(lane)) === lane
+  const isRead = (lane: Lane): boolean => !left && lanes.get(partitionName(lane)) === lane
 
   const assign = async (assignment: Readonly<Record<string, readonly number[]>>): Promise<void> => {
     term.resolve()
@@ -269,6 +270,7 @@ export const joinGroup = async (
     if (batchSize === 0) skipped(topic, partition, firstOffset, lastOffset)
   })
   consumer.on(CRASH, ({ payload: { error } }) => {
+    left = true
     term.resolve()
     ended.resolve(error)
   })
@@ -287,6 +289,7 @@ export const joinGroup = async (
   return {
     ended: ended.promise,
     rewind(positions, stopped = []) {
+      if (left) return
       for (const position of positions) if (assigned.has(partitionName(position))) begin(laneOf(position))
       for (const partition of stopped) {
         const lane = lanes.get(partitionName(partition))
