@@ -129,6 +129,14 @@ describe('rows', () => {
     expect(short).toMatchObject({ absent: ['bigj', 'bigb', 'biga'], row: { big: 'short now' } })
   })
 
+  test('what lies within a null is null, not left out', () => {
+    const columns = [column('id', 'Int!'), column('x', 'Float', { path: ['pt', 'x'] }), column('y', 'Float')]
+    const decoder = createDecoder(model([entity('Pointed', ['id'], columns)]))
+    const of = (after: object) => changeOf(decoder.decode(recordOf({ op: 'u', after, source: { lsn: 1 } }), 0))
+    expect(of({ id: 1, pt: null, y: null })).toMatchObject({ row: { x: null, y: null }, absent: [] })
+    expect(of({ id: 1, y: null })).toMatchObject({ absent: ['x'] })
+  })
+
   test('a generated column that the stream leaves out is absent, not null', () => {
     const columns = [column('id', 'Int!'), column('a', 'Int'), column('twice', 'Int!')]
     const found = changesOf(

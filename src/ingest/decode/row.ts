@@ -124,12 +124,13 @@ const find = (indexes: readonly number[], roots: readonly unknown[], path: reado
   return undefined
 }
 
-/** The value at a path of exact names; undefined where a step is missing. */
+/** The value at a path of exact names: null where something on the way is null, undefined where a step is missing. */
 export const walk = (root: unknown, path: readonly string[]): unknown => {
   let value = root
   for (let step = 0; step < path.length; step++) {
     const name = path[step]!
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    if (value === null) return step === 0 ? undefined : null
+    if (typeof value !== 'object' || Array.isArray(value)) return undefined
     const next: JsonObject[string] = (value as JsonObject)[name]
     // What every object inherits is not in the record: functions and a prototype. Nor is what a RawNumber is made of.
     if (next === undefined || typeof next === 'function') return undefined
