@@ -103,7 +103,14 @@ export const inputSql = (entity: Entity, first: number, keeps: boolean): string 
 
 /** Those parameters. */
 export const inputParameters = (entity: Entity, rows: readonly Row[], keeps: boolean): readonly string[] =>
-  inputsOf(entity, keeps).map(({ value }) => arrayText(rows.map((row) => value(row) ?? null)))
+  columnsOf(inputsOf(entity, keeps), rows).map(arrayText)
+
+const columnsOf = (inputs: readonly Input[], rows: readonly Row[]): readonly (readonly CellValue[])[] => {
+  const columns = inputs.map(() => new Array<CellValue>(rows.length))
+  for (let n = 0; n < rows.length; n++)
+    for (let i = 0; i < inputs.length; i++) columns[i]![n] = inputs[i]!.value(rows[n]!) ?? null
+  return columns
+}
 
 /**
  * Elements are texts, numbers, booleans and nulls. Of nulls alone there need be none: `unnest` fills up shorter arrays, and most of the
