@@ -19,59 +19,68 @@ export type LiveOptions = {
   readonly check?: () => void
 }
 
+const tick = 20
+const probes = 20
+
 /** Milliseconds each. Throws what sending throws. */
 export const runLive = async (options: LiveOptions): Promise<number[]> => {
   const { sql, producer, others, rate, seconds, warm, sending = () => {}, check = () => {} } = options
-  const table = await viewTable(sql)
-  const sent = new Map<string, number>()
-  const latencies: number[] = []
-  const tick = 20
-  const started = performance.now()
+  const waiting = new Map<number, number>()
+  const ended = new AbortController()
+  const seen = watchProbes(sql, waiting, ended.signal)
   const inFlight = new Set<Promise<unknown>>()
   let failure: unknown
-  let lsn = 9_000_000_000
-  for (let n = 0; n < ((seconds + warm) * 1000) / tick; n++) {
-    check()
-    if (failure !== undefined) throw failure
-    const batch = Array.from({ length: Math.round((rate * tick) / 1000) - 1 }, () => others.next().value as Message)
-    const id = `probe${n % 20}`
-    const note = `n${n}`
-    lsn += 1_000
-    batch.push(
-      message({
-        table: 'customers',
-        op: 'u',
-        at: Date.now(),
-        lsn,
-        row: { id, tenant_id: 'acme', email: `${id}@example.org`, full_name: id, tier: 'GOLD', note },
-      }),
-    )
-    const due = started + n * tick
-    if (n * tick > warm * 1000) sent.set(note, Math.max(due, performance.now()))
-    sending(batch)
-    const acknowledged = send(producer, batch).catch((error: unknown) => {
-      failure = error
-    })
-    inFlight.add(acknowledged)
-    void acknowledged.finally(() => inFlight.delete(acknowledged))
-    const until = due + tick
-    do {
-      if (sent.size) {
-        const rows = await sql.unsafe<{ note: string }[]>(`select note from ${table} where id like 'probe%'`, [], {
-          prepare: true,
-        })
-        for (const { note: seen } of rows) {
-          const number = Number(seen.slice(1))
-          for (const [waiting, at] of sent) {
-            if (Number(waiting.slice(1)) > number || Number(waiting.slice(1)) % 20 !== number % 20) continue
-            latencies.push(performance.now() - at)
-            sent.delete(waiting)
-          }
-        }
-      }
-      await sleep(2)
-    } while (performance.now() < until)
+  try {
+    const started = performance.now()
+    for (let n = 0; n < ((seconds + warm) * 1000) / tick; n++) {
+      check()
+      if (failure !== undefined) throw failure
+      const batch = Array.from({ length: Math.round((rate * tick) / 1000) - 1 }, () => others.next().value as Message)
+      batch.push(probe(n))
+      const due = started + n * tick
+      await sleep(due - performance.now())
+      sending(batch)
+      // From when it was due: what a late sender keeps waiting is latency too.
+      if (n * tick > warm * 1000) waiting.set(n, due)
+      const acknowledged = send(producer, batch).catch((error: unknown) => {
+        failure = error
+      })
+      inFlight.add(acknowledged)
+      void acknowledged.finally(() => inFlight.delete(acknowledged))
+    }
+    await Promise.all(inFlight)
+  } finally {
+    ended.abort()
   }
-  await Promise.all(inFlight)
-  return [...latencies, ...[...sent.values()].map((at) => performance.now() - at)]
+  const latencies = await seen
+  return [...latencies, ...[...waiting.values()].map((at) => performance.now() - at)]
+}
+
+const probe = (n: number): Message => {
+  const id = `probe${n % probes}`
+  const row = { id, tenant_id: 'acme', email: `${id}@example.org`, full_name: id, tier: 'GOLD', note: `n${n}` }
+  return message({ table: 'customers', op: 'u', at: Date.now(), lsn: 9_000_000_000 + n * 1_000, row })
+}
+
+/** Takes off what waits as it becomes visible, until the signal. */
+const watchProbes = async (sql: Sql, waiting: Map<number, number>, signal: AbortSignal): Promise<number[]> => {
+  const table = await viewTable(sql)
+  const latencies: number[] = []
+  while (!signal.aborted) {
+    await sleep(2)
+    if (waiting.size === 0) continue
+    const rows = await sql.unsafe<{ note: string }[]>(`select note from ${table} where id like 'probe%'`, [], {
+      prepare: true,
+    })
+    const now = performance.now()
+    for (const { note } of rows) {
+      const newest = Number(note.slice(1))
+      for (const [n, at] of waiting) {
+        if (n > newest || n % probes !== newest % probes) continue
+        latencies.push(now - at)
+        waiting.delete(n)
+      }
+    }
+  }
+  return latencies
 }

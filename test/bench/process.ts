@@ -1,11 +1,27 @@
 /** What a process has used, from the kernel's own books (Linux). */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 
 /** User and system time, seconds. */
 export const cpuSeconds = async (pid: number): Promise<number> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** The same of a process and of all that it has started, those that have ended included. */
+export const familyCpuSeconds = async (pid: number): Promise<number> => {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const all = await Promise.all(pids.map((name) => readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')))
+  let ticks = 0
+  for (const stat of all) {
+    const fields = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number)
+    const own = Number.parseInt(stat, 10) === pid
+    if (own || fields[1] === pid) ticks += fields[11]! + fields[12]! + (own ? fields[13]! + fields[14]! : 0)
+  }
+  return ticks / 100
 }
 
 /** The resident size now, MiB. */

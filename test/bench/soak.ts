@@ -2,6 +2,7 @@
  * A steady rate of changes through Kafka and ingest into the view, for a long time: does memory stay flat, does the view keep its promise,
  * and does it hold at the end exactly what was sent? Ends with exit code 1 when a bound is broken.
  */
+import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from '../../src/platform/postgres.ts'
 import { freePorts } from '../support/child.ts'
@@ -79,6 +80,11 @@ export const benchSoak = async ({ minutes, rate, customers }: SoakOptions): Prom
       ]
       report('soak', [
         { name: 'changes sent', value: sent, unit: `at ${Math.round(sent / took)}/s` },
+        {
+          name: 'load of the machine',
+          value: loadavg()[2]!,
+          unit: `runnable over 15 minutes, on ${availableParallelism()} cores`,
+        },
         { name: 'CPU of ingest a change', value: (cpu * 1e6) / sent, unit: 'µs in Node' },
         { name: `RSS from ${warm} s on`, value: level, unit: 'MiB', against: `${spread(windows)} by half-minutes` },
         { name: 'RSS at most', value: await peakMemory(pid), unit: 'MiB' },

@@ -10,6 +10,7 @@ import { startPostgres } from '../../src/platform/embedded-postgres.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { type Child, startChild } from '../support/child.ts'
 import { ownKafka } from '../support/kafka.ts'
+import { familyCpuSeconds } from './process.ts'
 import { createTopics } from './topics.ts'
 
 const folder = join(import.meta.dirname, 'schema')
@@ -25,6 +26,8 @@ export type Stand = {
   readonly brokers: readonly string[]
   readonly producer: Producer
   readonly postgresUrl: string
+  /** Of all its processes, seconds. */
+  postgresCpu(): Promise<number>
   /** A database that nothing was applied to yet. */
   run(): Promise<Run>
   stop(): Promise<void>
@@ -43,6 +46,7 @@ export const openStand = async (): Promise<Stand> => {
     brokers: kafka.brokers,
     producer,
     postgresUrl: postgres.url,
+    postgresCpu: () => familyCpuSeconds(postgres.pid),
     async run() {
       const name = `bench_${opened.length}`
       await administrator.unsafe(`create database ${name}`)
