@@ -77,6 +77,51 @@ test('a row dated ahead hides none that comes meanwhile', { timeout: 60_000 }, a
   await untilEqual(source, own)
 })
 
+test('a clock that is set back at the source hides nothing of what comes after', { timeout: 60_000 }, async () => {
+  const source = await sourceOn(inject('postgresUrl'))
+  const name = new URL(source.url).pathname.slice(1)
+  // The source's own clock, for whoever asks it by its plain name.
+  await source.sql.unsafe(`
+    create table clock as select interval '0' as ahead;
+    create function public.now() returns timestamptz stable language sql as 'select pg_catalog.now() + ahead from public.clock';
+    alter database ${name} set search_path = public, pg_catalog`)
+  const own = await engine(polled('every: "PT0.05S", overlap: "PT1S", sweep: "PT0S"'), { src: source.url })
+  await startHere(own)
+  const insert = (id: number) => source.sql`insert into items (id, n, seen_at) values (${id}, 1, public.now())`
+  await insert(1)
+  await untilEqual(source, own)
+  await source.sql`update clock set ahead = '-1 hour'`
+  await insert(2)
+  await untilEqual(source, own)
+  await insert(3)
+  await source.sql`update items set label = 'again', seen_at = public.now() where id = 1`
+  await untilEqual(source, own)
+})
+
+test('soft deletes by a poll: what the declaration counts as deleted leaves its views, and comes back', {
+  timeout: 60_000,
+}, async () => {
+  const source = await sourceOn(inject('postgresUrl'))
+  const soft = polled('every: "PT0.05S", overlap: "PT1S", sweep: "PT0S"').replace(
+    'source: { table: "items" }',
+    'source: { table: "items" }, deleted: { label: { eq: "gone" } }',
+  )
+  const own = await engine(soft, { src: source.url })
+  await startHere(own)
+  await source.sql`insert into items (id, n) values (1, 1), (2, 2), (3, 3)`
+  const shown = async () => {
+    const [view] = await own.sql<{ name: string }[]>`
+      select format('forebay_view.item_file_%s', hash) as name from forebay.generations where retired_at is null`
+    return (await own.sql.unsafe<{ id: string }[]>(`select id from ${view!.name} order by id`)).map(({ id }) => id)
+  }
+  await expect.poll(shown, { timeout: 20_000 }).toEqual(['1', '2', '3'])
+  await source.sql`update items set label = 'gone', seen_at = clock_timestamp() where id <= 2`
+  await expect.poll(shown, { timeout: 20_000 }).toEqual(['3'])
+  await source.sql`update items set label = 'back', seen_at = clock_timestamp() where id = 2`
+  await expect.poll(shown, { timeout: 20_000 }).toEqual(['2', '3'])
+  await untilEqual(source, own)
+})
+
 test('law 4 through a poll: ingest killed at random moments, connections cut, ends equal to the source', {
   timeout: 120_000,
 }, async () => {
