@@ -14,43 +14,15 @@ import { type History, logOf, makeHistory } from '../law/change-arbitrary.ts'
 import { debeziumRecords } from '../law/debezium.ts'
 import { type Draw, drawFrom } from '../law/draw.ts'
 import { loadModel } from '../law/model.ts'
+import { SHOP } from '../law/stage.ts'
 import { expectViewsEqualQuery } from '../law/tables.ts'
 import { makePlace, type Place } from '../support/forebay.ts'
 import { later } from './fault-shop.ts'
 
-const declaration = `
-extend enum Role { CLERK }
-extend schema @domain(name: "shop", owner: "shop-team")
-type Customer @entity(domain: "shop", key: "id", source: { topic: "customers" }) {
-  id: ID!
-  tenantId: ID! @tenant
-  name: String!
-  orders: [Order!]! @join(to: "customerId")
-}
-type Order @entity(domain: "shop", key: "id", source: { topic: "orders" }) {
-  id: ID!
-  tenantId: ID! @tenant
-  customerId: ID
-  customer: Customer @join(from: "customerId")
-  total: Decimal! @column(scale: 2)
-  lines: [Line!]! @join(to: "orderId")
-}
-type Line @entity(domain: "shop", key: "id", source: { topic: "lines" }) {
-  id: ID!
-  tenantId: ID! @tenant
-  orderId: ID!
-  order: Order @join(from: "orderId")
-  units: Int!
-}
-type CustomerOrders @view(of: "Customer") @allow(roles: [CLERK]) {
-  id: ID!
-  name: String!
-  orders: Int! @count(of: "orders")
-  spent: Decimal! @sum(of: "orders.total")
-  units: Long! @sum(of: "orders.lines.units")
-  ids: [ID!]! @list(of: "orders.id", first: 5, orderBy: { total: DESC })
-}
-`
+/** The laws' shop, with decimals. */
+const declaration = SHOP.replace(/type Stopper .*\n/, '')
+  .replace('total: Int!', 'total: Decimal! @column(scale: 2)')
+  .replace('spent: Long!', 'spent: Decimal!')
 export const topics = ['customers', 'orders', 'lines'] as const
 export type Sent = JournalRecord & { readonly topic: string; readonly partition: number }
 

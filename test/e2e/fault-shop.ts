@@ -1,11 +1,12 @@
 /** A small shop on a running Forebay, whatever befalls it. What is made here ends with the test that made it. */
-import { afterEach, expect } from 'vitest'
+import { expect } from 'vitest'
 import { loadSchema } from '../../src/model/load.ts'
 import type { Model } from '../../src/model/model.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
 import type { Row } from '../law/seen.ts'
 import { expectViewsEqualQuery } from '../law/tables.ts'
 import { makePlace, type Place, type Running, startForebay } from '../support/forebay.ts'
+import { endAfterEach } from '../support/later.ts'
 
 const declaration = `
 extend enum Role { CLERK }
@@ -31,14 +32,7 @@ type Contact @view(of: "Customer") @allow(roles: [CLERK]) {
   largest: [Int!]! @list(of: "orders.total", first: 3, orderBy: { total: DESC })
 }
 `
-const cleanups: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-export const later = <T>(made: T, end: (made: T) => Promise<unknown>): T => {
-  cleanups.push(() => end(made))
-  return made
-}
+export const later = endAfterEach()
 export const place = async (dataDir?: string): Promise<Place> =>
   later(await makePlace(declaration, dataDir), (made) => made.remove())
 export const start = async (where: Pick<Place, 'env' | 'dataDir'>): Promise<Running> =>

@@ -1,7 +1,7 @@
 /** A source database with a table of odd things, and an engine that follows it, in this process or in one to be killed. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { afterEach, expect } from 'vitest'
+import { expect } from 'vitest'
 import { type Ingest, startIngest } from '../../src/ingest/main.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { type Config, readConfig } from '../../src/platform/config.ts'
@@ -9,16 +9,10 @@ import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { until } from '../kafka/client.ts'
 import type { IngestWork } from '../law/ingest-child.ts'
 import { loadModel } from '../law/model.ts'
+import { endAfterEach } from '../support/later.ts'
 import { freshDatabase } from '../support/postgres.ts'
 
-const cleanups: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-export const later = <T>(made: T, end: (made: T) => Promise<unknown>): T => {
-  cleanups.push(() => end(made))
-  return made
-}
+export const later = endAfterEach()
 
 /** Two tables, one of them with a composite key in another order than its columns. `source`: what stands after `table:`. */
 export const declare = (more = '', connection = 'src'): string => `
