@@ -131,7 +131,13 @@ export type LogRecord = {
  * nothing more of the entity can be read; otherwise as `bad`.
  */
 export type Decoded =
-  | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sets: readonly ReplaceSet[] }
+  | {
+      readonly kind: 'changes'
+      readonly changes: readonly Change[]
+      readonly sets: readonly ReplaceSet[]
+      /** Columns of its one change that a new row should have brought. */
+      readonly lacking?: readonly string[]
+    }
   | { readonly kind: 'truncate'; readonly truncate: Truncate }
   | { readonly kind: 'skipped'; readonly reason: string }
   /** A change that does not count. */

@@ -1,5 +1,6 @@
 /** What a real Debezium's rows and keys leave out, and what they are called. Facts 11 to 16. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { log } from '../../src/platform/log.ts'
 import { sampleRecords } from '../ingest/samples.ts'
 import { byPartition, envelopeOf, ofKey, orders, varied } from './captured.ts'
 import { openWorld } from './world.ts'
@@ -118,7 +119,7 @@ test('fact 15 a generated column is read by the snapshot and missing from the st
   const world = await openWorld(
     'type Generated @entity(domain: "odd", key: "id", source: { topic: "odd.public.gen_t" }) { id: Int! a: Int! twice: Int }',
   )
-  const [made, , changed] = sampleRecords('debezium/public.gen_t.jsonl')
+  const [made, another, changed] = sampleRecords('debezium/public.gen_t.jsonl')
   const read = varied(made!, ({ after }) => ({
     op: 'r',
     after: { ...after, twice: 10 },
@@ -129,6 +130,19 @@ test('fact 15 a generated column is read by the snapshot and missing from the st
   expect(Object.keys(envelopeOf(changed!)!.after!)).toEqual(['id', 'a'])
   await world.deliver([changed!])
   expect(await world.rows('Generated')).toEqual([{ id: 1, a: 7, twice: 10 }])
+  // A new row tells that the stream has none of it.
+  const warn = vi.spyOn(log, 'warn')
+  await world.deliver([another!, another!])
+  expect(warn.mock.calls).toEqual([
+    [
+      'column.lacking',
+      {
+        column: 'Generated.twice',
+        reason: expect.stringMatching(/it is generated, was renamed or dropped.*replay --snapshot/),
+      },
+    ],
+  ])
+  warn.mockRestore()
 })
 
 test('fact 16 names that a topic can not hold are adjusted in its own name alone: columns and source keep theirs', async () => {

@@ -50,7 +50,9 @@ export const debeziumReader = (
         const decoded = shape.upsert(reading, () => cells(document), keys)
         if (op === 'r' && isObject(source) && source.connector === 'postgresql' && decoded.kind === 'changes')
           for (const { row } of decoded.changes) refuseOld(row, schemaAt(document.schema, rowInEnvelope.at))
-        return decoded
+        const absent =
+          op === 'c' && !reading.moved && decoded.kind === 'changes' ? decoded.changes[0]?.absent : undefined
+        return absent?.length ? { ...decoded, lacking: absent } : decoded
       }
       case 'd':
         return shape.remove(readingOf(record, document, epoch, op, before, payload, source), keys)

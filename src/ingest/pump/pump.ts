@@ -19,6 +19,7 @@ import { type LogSource, mayRead, type Partition, partitionName, type Sink } fro
 import { wholeApplier } from './apply-whole.ts'
 import { type Block, blockOf, readWhileOpen } from './block.ts'
 import { createHolds, sayStopped } from './hold.ts'
+import { sayLacking } from './lacking.ts'
 import { type Lane, startLane, type Turned } from './lane.ts'
 
 /** Transactions in flight at once: as many as the applier has connections. */
@@ -149,6 +150,7 @@ export const startPump = (options: {
     for (const result of decoded) {
       if (result.kind === 'skipped') skippedTotal.inc({ reason: result.reason })
       else if (result.kind === 'stopped') sayStopped(result.entity, record, result.reason)
+      else if (result.kind === 'changes' && result.lacking) sayLacking(result.changes[0]!.entity, result.lacking)
     }
     return itemOf(record, decoded)
   }
