@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectors } from '../schema/simulation/source-sql.ts'
 
-/** What Forebay needs of Debezium's Postgres connector, and nothing else: exact decimals, ISO times, tombstones, order. */
+/** What Forebay needs of Debezium's Postgres connector, and nothing else: exact decimals, ISO times, truncates, tombstones, order. */
 export function connectorConfig(prefix: string, tables: string, database: URL): Readonly<Record<string, string>> {
   return {
     'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
@@ -21,6 +21,8 @@ export function connectorConfig(prefix: string, tables: string, database: URL): 
     'snapshot.mode': 'initial',
     'decimal.handling.mode': 'string',
     'time.precision.mode': 'isostring',
+    // By default truncates are left out.
+    'skipped.operations': 'none',
     'tombstones.on.delete': 'true',
     'provide.transaction.metadata': 'true',
     'heartbeat.interval.ms': '1000',
