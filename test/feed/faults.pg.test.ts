@@ -73,7 +73,7 @@ const wasShutDown = async ({ cluster }: OwnSource): Promise<boolean> => {
   return buffer.readInt32LE() === 1
 }
 
-test('law 4: the source is killed and started in mid-stream, and shut down in order', {
+test('law 4: the source is killed and started in mid-stream, the feed’s own session ended, and the source shut down in order', {
   timeout: 120_000,
 }, async () => {
   const { server, source, own } = await follow()
@@ -84,6 +84,8 @@ test('law 4: the source is killed and started in mid-stream, and shut down in or
     await more(own, 'the stream goes on')
     await server.kill()
     await server.start()
+    await more(own, 'the stream goes on')
+    await own.sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'forebay feed%'`
   }
   await more(own, 'the stream goes on')
   await writer.end()

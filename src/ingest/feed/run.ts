@@ -84,11 +84,14 @@ type RunOptions = Omit<FeedsOptions, 'room'> & { readonly room: Room }
 
 const keepRunning = async (options: RunOptions, state: State, stop: AbortSignal): Promise<void> => {
   const { feed } = state
+  const open = () => connect(options.databaseUrl, { max: 1, name: `feed ${feed.name}`, settings: frozenOwner })
+  let sql = open()
   for (let failures = 0; !stop.aborted; ) {
-    const sql = connect(options.databaseUrl, { max: 1, name: `feed ${feed.name}`, settings: frozenOwner })
     let pauseMs = standbyMs
+    let over = true
     try {
-      if (await runOnce(options, sql, state, stop)) failures = 0
+      over = await runOnce(options, sql, state, stop)
+      if (over) failures = 0
     } catch (error) {
       if (!stop.aborted) {
         failures += 1
@@ -96,13 +99,17 @@ const keepRunning = async (options: RunOptions, state: State, stop: AbortSignal)
         state.trouble = `feed ${feed.name}: ${error instanceof Error ? error.message : String(error)}`
         if (!(error instanceof Stuck)) log.warn('feed.failed', { feed: feed.name, error })
       }
-    } finally {
+    }
+    if (over) {
       state.seen = new Map()
       runningGauge.set({ feed: feed.name }, 0)
+      // With its session the lock goes, so that whoever is better off may have it.
       await sql.end({ timeout: 1 }).catch(() => {})
+      sql = open()
     }
     await sleep(pauseMs, undefined, { signal: stop }).catch(() => {})
   }
+  await sql.end({ timeout: 1 }).catch(() => {})
 }
 
 /** False where another process runs it, or an operator has to act first. */
