@@ -1,7 +1,7 @@
 /** A group that never comes to rest, and a member that stands still and comes back: ends equal what was sent, each change applied once. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { kafkaSource } from '../../src/ingest/source/kafka.ts'
+import { kafkaSource, sessionMs } from '../../src/ingest/source/kafka.ts'
 import { until } from '../kafka/client.ts'
 import type { Running } from '../support/forebay.ts'
 import { type KafkaService, startKafka } from '../support/kafka.ts'
@@ -144,3 +144,33 @@ test('lag, position and freshness of a partition are at /metrics of the process 
   await second.child.kill9()
   await until(async () => (await own(first)).size === 3, 'they come back', 30_000)
 }, 120_000)
+
+test('a transaction that outlasts the session: its member stays one, and nothing is applied twice', async () => {
+  shop = await openGroupShop(kafka.brokers, 2)
+  const { sql, topic, client } = shop
+  const member = await shop.member()
+  await shop.send(0, 10)
+  await until(async () => (await shop!.written()).rows === 10, 'it reads')
+  const group = async () => {
+    const { groups } = await client.admin.describeGroups([topic])
+    return groups.map(({ state, members }) => ({ state, members: members.map(({ memberId }) => memberId) }))
+  }
+  const before = await group()
+  expect(before).toMatchObject([{ state: 'Stable', members: [expect.any(String)] }])
+  const holder = await sql.reserve()
+  await holder`begin`
+  await holder`select from forebay.positions where topic = ${topic} and partition = 0 for update`
+  const deadline = Date.now() + sessionMs + 3_000
+  for (let round = 0; Date.now() < deadline; round++) {
+    await shop.send(round % 2, 10)
+    await sleep(500)
+    expect(await group()).toEqual(before)
+  }
+  await holder`commit`
+  holder.release()
+  await shop.expectWhole()
+  expect(await group()).toEqual(before)
+  expect(await shop.written()).toMatchObject({ rows: shop.sent(), updates: 0 })
+  expect(await counted(member, 'forebay_changes_dropped_total')).toBe(0)
+  expect(member.child.output()).not.toContain('position.lost')
+}, 180_000)

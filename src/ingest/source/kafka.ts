@@ -21,7 +21,7 @@ export type KafkaOptions = Brokers & {
 }
 
 const retryMs = 1_000
-const sessionMs = 10_000
+export const sessionMs = 10_000
 const refusedRetryMs = 10_000
 const lookMs = 2_000
 const leaveMs = 1_500
