@@ -49,10 +49,10 @@ export const makeChaos = async (writes: number, partitions = 4): Promise<Chaos> 
     draw,
     history.writes.flatMap((write) => debeziumRecords(write, partitions)),
   )
-  const lanes = [...log.values()].map((lane) => [...lane])
+  const partitionLogs = [...log.values()].map((records) => [...records])
   const records: Sent[] = []
-  for (let open = lanes; open.length > 0; open = open.filter((lane) => lane.length > 0))
-    for (const lane of open) records.push(...lane.splice(0, 5).map(sent))
+  for (let open = partitionLogs; open.length > 0; open = open.filter((rest) => rest.length > 0))
+    for (const rest of open) records.push(...rest.splice(0, 5).map(sent))
   return {
     place: later(await makePlace(declaration), (made) => made.remove()),
     model,

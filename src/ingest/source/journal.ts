@@ -2,7 +2,7 @@
  * The built-in log: partitioned and append-only, in Postgres. An append locks its partitions' ends until it commits, so that
  * offsets become visible in order and without gaps: a reader that has seen an end has seen everything before it.
  */
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../../platform/log.ts'
 import type { Sql, TransactionSql } from '../../platform/postgres.ts'
 import type { LogRecord, Position } from '../change.ts'
@@ -17,6 +17,7 @@ export type JournalRecord = {
 }
 
 const channel = 'forebay_journal'
+const retryMs = 1_000
 const journalPartitions = 4
 /** What is read once more is applied beside live work, so in small transactions. */
 const rereadRecords = 500
@@ -126,12 +127,14 @@ export const journalSource = ({
   const next = new Map<string, Position>()
   /** Delivered and not yet taken: the others go on meanwhile. */
   const busy = new Set<string>()
-  const stopped = Promise.withResolvers<void>()
-  let stopping = false
+  const stopped = new AbortController()
+  const { signal } = stopped
+  /** Replaced at each round, so that nothing gathers on it. */
   let wake = Promise.withResolvers<void>()
   let running: Promise<void> | undefined
   let listening: Promise<{ unlisten(): Promise<void> }> | undefined
 
+  const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {})
   const extents = () => journalExtents(sql, topics)
 
   const begin = async (sink: Sink): Promise<void> => {
@@ -156,12 +159,12 @@ export const journalSource = ({
     if (start?.offset !== batch.from) return
     busy.add(name)
     try {
-      await Promise.race([sink.deliver(batch), stopped.promise])
+      await sink.deliver(batch)
       // Rewound meanwhile: another object stands there, and it says where to go on.
       if (next.get(name) === start) next.set(name, { ...start, offset: batch.to })
     } catch (error) {
-      if (!stopping) log.warn('journal.batch.refused', { partition: name, error })
-      await within(stopped.promise, 1_000)
+      if (!signal.aborted) log.warn('journal.batch.refused', { partition: name, error })
+      await pause(retryMs)
     } finally {
       busy.delete(name)
       wake.resolve()
@@ -178,17 +181,17 @@ export const journalSource = ({
 
   const run = async (sink: Sink): Promise<void> => {
     let begun = false
-    while (!stopping) {
+    while (!signal.aborted) {
       try {
         if (!begun) await begin(sink)
         begun = true
         wake = Promise.withResolvers()
         if (await round(sink)) continue
-        await within(Promise.race([wake.promise, stopped.promise]), pollMs)
+        await within(wake.promise, pollMs)
       } catch (error) {
-        if (stopping) return
+        if (signal.aborted) return
         log.warn('journal not read', { error })
-        await within(stopped.promise, 1_000)
+        await pause(retryMs)
       }
     }
   }
@@ -212,8 +215,8 @@ export const journalSource = ({
       wake.resolve()
     },
     async stop() {
-      stopping = true
-      stopped.resolve()
+      stopped.abort()
+      wake.resolve()
       await running
       await (await listening?.catch(() => undefined))?.unlisten().catch(() => {})
     },

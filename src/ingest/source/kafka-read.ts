@@ -18,7 +18,8 @@ export type RereadOptions = {
   readonly signal: AbortSignal
 }
 
-type Lane = Partition & { next: bigint; readonly until: bigint }
+/** What is left of a range. */
+type Rest = Partition & { next: bigint; readonly until: bigint }
 /** Handed over to whoever iterates; `taken` lets the consumer fetch on. */
 type Handed = { readonly batch: Batch; taken(): void }
 
@@ -28,11 +29,11 @@ const patienceMs = 60_000
 
 export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch> {
   const { client, groupId, extents, ranges, signal } = options
-  const lanes = new Map<string, Lane>()
+  const open = new Map<string, Rest>()
   for (const { topic, partition, from, until } of ranges)
-    if (from < until) lanes.set(partitionName({ topic, partition }), { topic, partition, next: from, until })
-  if (lanes.size === 0) return
-  await expectThere(await extents(), lanes)
+    if (from < until) open.set(partitionName({ topic, partition }), { topic, partition, next: from, until })
+  if (open.size === 0) return
+  await expectThere(await extents(), open)
 
   const handed: Handed[] = []
   let came = Promise.withResolvers<void>()
@@ -57,29 +58,29 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
     maxBytes: 1024 * 1024,
     retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 2_000, restartOnFailure: async () => false },
   })
-  const seek = ({ topic, partition, next }: Lane): void => consumer.seek({ topic, partition, offset: String(next) })
+  const seek = ({ topic, partition, next }: Rest): void => consumer.seek({ topic, partition, offset: String(next) })
 
   const assigned = (assignment: Readonly<Record<string, readonly number[]>>): void => {
     for (const [topic, partitions] of Object.entries(assignment)) {
       for (const partition of partitions) {
-        const lane = lanes.get(partitionName({ topic, partition }))
-        if (lane) seek(lane)
+        const rest = open.get(partitionName({ topic, partition }))
+        if (rest) seek(rest)
         else consumer.pause([{ topic, partitions: [partition] }])
       }
     }
   }
-  const pass = async (lane: Lane, from: bigint, to: bigint, records: readonly LogRecord[]): Promise<void> => {
-    if (from !== lane.next) {
+  const pass = async (rest: Rest, from: bigint, to: bigint, records: readonly LogRecord[]): Promise<void> => {
+    if (from !== rest.next) {
       // Either it was on its way before a seek, or kafkajs went elsewhere because the log no longer has that offset.
-      await expectThere(await extents(), lanes)
-      return seek(lane)
+      await expectThere(await extents(), open)
+      return seek(rest)
     }
-    const end = to < lane.until ? to : lane.until
-    const { topic, partition } = lane
+    const end = to < rest.until ? to : rest.until
+    const { topic, partition } = rest
     await hand({ topic, partition, from, to: end, records: records.filter(({ offset }) => offset < end) })
-    lane.next = end
-    if (end < lane.until) return
-    lanes.delete(partitionName(lane))
+    rest.next = end
+    if (end < rest.until) return
+    open.delete(partitionName(rest))
     consumer.pause([{ topic, partitions: [partition] }])
   }
 
@@ -87,10 +88,10 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
   consumer.on(GROUP_JOIN, ({ payload }) => assigned(payload.memberAssignment))
   consumer.on(CRASH, ({ payload }) => failed.reject(payload.error))
   consumer.on(END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, lastOffset } }) => {
-    const lane = lanes.get(partitionName({ topic, partition }))
+    const rest = open.get(partitionName({ topic, partition }))
     const to = BigInt(lastOffset) + 1n
     // Nothing but control, aborted or compacted records.
-    if (batchSize === 0 && lane && to > lane.next) pass(lane, lane.next, to, []).catch(failed.reject)
+    if (batchSize === 0 && rest && to > rest.next) pass(rest, rest.next, to, []).catch(failed.reject)
   })
   try {
     await consumer.connect()
@@ -99,16 +100,16 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
       autoCommit: false,
       eachBatchAutoResolve: false,
       async eachBatch({ batch, heartbeat, resolveOffset, isStale }) {
-        const lane = lanes.get(partitionName(batch))
-        if (lane === undefined || isStale()) return
+        const rest = open.get(partitionName(batch))
+        if (rest === undefined || isStale()) return
         const beat = setInterval(() => heartbeat().catch(failed.reject), beatMs)
         try {
           const began = fetchedFrom(batch)
-          const fault = faultOf(batch, lane)
-          if (fault !== undefined && began === lane.next) throw new Gone(`${fault}: replay from behind it`)
-          const records = batch.messages.map((message) => recordOf(message, lane))
-          await pass(lane, began, BigInt(batch.lastOffset()) + 1n, records)
-          if (began < lane.next) resolveOffset(String(lane.next - 1n))
+          const fault = faultOf(batch, rest)
+          if (fault !== undefined && began === rest.next) throw new Gone(`${fault}: replay from behind it`)
+          const records = batch.messages.map((message) => recordOf(message, rest))
+          await pass(rest, began, BigInt(batch.lastOffset()) + 1n, records)
+          if (began < rest.next) resolveOffset(String(rest.next - 1n))
         } catch (error) {
           failed.reject(error as Error)
         } finally {
@@ -116,12 +117,12 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
         }
       },
     })
-    while (lanes.size > 0 && !signal.aborted) {
+    while (open.size > 0 && !signal.aborted) {
       const next = handed.shift()
       if (next) {
         yield next.batch
         next.taken()
-        // Lets the consumer move its lane before it is asked whether there are any left.
+        // Lets the consumer move its rest before it is asked whether there are any left.
         await new Promise((done) => setImmediate(done))
         continue
       }
@@ -149,9 +150,9 @@ const forget = async (client: Kafka, group: string): Promise<void> => {
   }
 }
 
-const expectThere = async (extents: readonly Extent[], lanes: ReadonlyMap<string, Lane>): Promise<void> => {
+const expectThere = async (extents: readonly Extent[], open: ReadonlyMap<string, Rest>): Promise<void> => {
   const known = new Map(extents.map((extent) => [partitionName(extent), extent]))
-  for (const [name, { next, until }] of lanes) {
+  for (const [name, { next, until }] of open) {
     const extent = known.get(name)
     if (extent === undefined) throw new Error(`the log of ${name} can't be asked`)
     if (next < extent.start)

@@ -3,7 +3,8 @@
 import type { Entity, Model } from '../../model/model.ts'
 import { collation, columnName, columnSqlType, snakeCase } from '../../model/names.ts'
 import { entityIndexes, liveSql } from '../../model/sql/entity.ts'
-import { engineObjects, engineTables } from './engine-tables.ts'
+import { engineObjects } from './engine-objects.ts'
+import { engineTables } from './engine-tables.ts'
 import { type Physical, type Table, type TableColumn, tableName } from './physical.ts'
 
 /** Pure: equal models give equal data. */
