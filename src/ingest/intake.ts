@@ -13,7 +13,7 @@ import { type Catalog, topicsRead } from './generations.ts'
 import { type Pump, startPump, usualLanes } from './pump/pump.ts'
 import { watchQuarantine } from './quarantine-watch.ts'
 import { type OpenedSchemas, openSchemas, registeredTopics } from './registry/open.ts'
-import { frozen, plans } from './session-settings.ts'
+import { frozen, plans, statementMs } from './session-settings.ts'
 import { compositeSource } from './source/composite.ts'
 import { journalSource } from './source/journal.ts'
 import { kafkaSource } from './source/kafka.ts'
@@ -69,7 +69,12 @@ export const openIntake = ({
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
   const quarantine = watchQuarantine({ sql, cap: config.quarantineCap, read: topicsRead(model, catalog) })
-  const writer = connect(config.databaseUrl, { max: usualLanes, name: 'apply', settings: { ...plans, ...frozen } })
+  const writer = connect(config.databaseUrl, {
+    max: usualLanes,
+    name: 'apply',
+    statementTimeoutMs: statementMs,
+    settings: { ...plans, ...frozen },
+  })
   const pump = startPump({
     sql,
     source,

@@ -10,13 +10,13 @@ import { connectRedis } from '../platform/redis.ts'
 import { connectorsOf } from './connect/connectors-of.ts'
 import { followOffsets } from './connect/offsets.ts'
 import { type Connectors, watchConnectors } from './connect/source-moments.ts'
-import { registerViews, unknownViews } from './generations.ts'
+import { type Catalog, registerViews, unknownViews } from './generations.ts'
 import { openIntake } from './intake.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
 import { startReplays } from './replay/worker.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
-import { byKey, frozenOwner, plans } from './session-settings.ts'
+import { byKey, frozenOwner, plans, statementMs } from './session-settings.ts'
 import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
 import { watchPartitions } from './source/partition-metrics.ts'
@@ -46,7 +46,7 @@ const farBehind = 5_000
 export const startIngest = async ({ config, model, sql, authenticate, failed }: IngestOptions): Promise<Ingest> => {
   const clock = databaseClock(sql)
   await clock.refresh()
-  const catalog = await registerViews(sql, model)
+  const catalog = await register(config.databaseUrl, model)
   const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
   const maxLagMs = Math.min(10_000, ...[...model.views.values()].map((view) => view.maxLagMs))
   const intake = openIntake({
@@ -65,6 +65,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
   const own = connect(config.databaseUrl, {
     max: 1,
     name: 'maintain',
+    statementTimeoutMs: 5 * statementMs,
     settings: { ...plans, ...byKey, ...frozenOwner },
   })
   const maintainer = startMaintainer({
@@ -158,4 +159,14 @@ const connectorsOfSources = (config: Config, model: Model, clock: DatabaseClock)
   const connectors = connectorsOf(model, config.connections ?? {})
   if (connectors.length === 0) return undefined
   return watchConnectors(connectors, followOffsets({ brokers, ...present({ security }), topic, groupId }), clock)
+}
+
+/** Over a connection of its own, without a bound: to fill a view anew and to make an index takes as long as it takes. */
+const register = async (databaseUrl: string, model: Model): Promise<Catalog> => {
+  const sql = connect(databaseUrl, { max: 1, name: 'register' })
+  try {
+    return await registerViews(sql, model)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
 }

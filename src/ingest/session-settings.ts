@@ -19,3 +19,9 @@ export const byKey = {
   enable_mergejoin: 'off',
   enable_material: 'off',
 }
+
+/**
+ * No statement on the way from the log to the tables takes this long. One that waits for a lock for longer is tried again; one whose
+ * answer never comes, since the network swallows it, would else hang for a quarter of an hour.
+ */
+export const statementMs = 60_000

@@ -4,6 +4,7 @@ import { startGateway } from '../gateway/main.ts'
 import { missingConnections } from '../ingest/feed/feeds-of.ts'
 import { startIngest } from '../ingest/main.ts'
 import { missingRegistry } from '../ingest/registry/open.ts'
+import { statementMs } from '../ingest/session-settings.ts'
 import type { Model } from '../model/model.ts'
 import { type Config, ConfigError } from '../platform/config.ts'
 import { startPostgres } from '../platform/embedded-postgres.ts'
@@ -47,8 +48,8 @@ export const startForebay = async (
   if (missing.length > 0) throw new ConfigError(missing)
   const databaseUrl = given.databaseUrl ?? (await embed(given, { resources, fail }))
   const config = { ...given, databaseUrl }
-  const pool = (name: string, max: number): Sql => {
-    const sql = connect(databaseUrl, { max, name })
+  const pool = (name: string, max: number, statementTimeoutMs?: number): Sql => {
+    const sql = connect(databaseUrl, { max, name, ...present({ statementTimeoutMs }) })
     resources.defer(() => sql.end({ timeout: 1 }))
     return sql
   }
@@ -61,7 +62,12 @@ export const startForebay = async (
   // Kafka is written to by others; the journal takes records from whoever has a token.
   const authenticate = halves.gateway || !config.kafkaBrokers ? await configuredAuthenticator(config) : undefined
   if (halves.gateway) {
-    const gateway = await startGateway({ config, model, sql: pool('gateway', 3), ...present({ authenticate }) })
+    const gateway = await startGateway({
+      config,
+      model,
+      sql: pool('gateway', 3, statementMs),
+      ...present({ authenticate }),
+    })
     resources.defer(() => gateway.stop())
     routes.push(...gateway.routes)
     checks.gateway = gateway.ready
@@ -70,7 +76,7 @@ export const startForebay = async (
     const ingest = await startIngest({
       config,
       model,
-      sql: pool('ingest', 10),
+      sql: pool('ingest', 10, statementMs),
       failed: fail,
       ...present({ authenticate }),
     })

@@ -10,13 +10,17 @@ export type ConnectOptions = {
   readonly max: number
   /** Shown in pg_stat_activity as `forebay <name>`. */
   readonly name: string
-  /** A statement that takes longer is cancelled; absent: none is. */
+  /**
+   * A statement that takes longer is cancelled; absent: none is. Where not even that is heard of, as on a network that swallows what is
+   * sent, the connection is given up 5 s later: CONNECTION_CLOSED.
+   */
   readonly statementTimeoutMs?: number
   /** Session settings (`search_path`, `synchronous_commit`, …) of every connection. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 const leastVersion = 180_000
+const graceMs = 5_000
 const timeTypes = { date: 1082, timestamp: 1114, timestamptz: 1184 }
 
 /**
@@ -25,10 +29,13 @@ const timeTypes = { date: 1082, timestamp: 1114, timestamptz: 1184 }
  * digits. A parameter that is `undefined` is refused. Connections live until `end()`: session locks depend on it.
  */
 export const connect = (url: string, options: ConnectOptions): Sql => {
+  const { statementTimeoutMs } = options
   const pool = postgres(url, {
     max: options.max,
     max_lifetime: null,
     connect_timeout: 10,
+    // Seconds: of the patch, so unknown to its types.
+    ...(statementTimeoutMs === undefined ? {} : { silence_timeout: (statementTimeoutMs + graceMs) / 1_000 }),
     // Seconds; by default it grows to 20, for which a server that is back would go unnoticed.
     backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 0.5),
     onnotice: () => {},
@@ -46,7 +53,7 @@ export const connect = (url: string, options: ConnectOptions): Sql => {
       application_name: `forebay ${options.name}`,
       TimeZone: 'UTC',
       DateStyle: 'ISO',
-      ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+      ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
       ...options.settings,
     },
   })

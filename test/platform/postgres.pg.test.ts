@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Socket, connect as tcp } from 'node:net'
-import { afterAll, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   codeOf,
   connect,
@@ -11,6 +12,7 @@ import {
 } from '../../src/platform/postgres.ts'
 import { untilBlocked } from '../law/stage.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
+import { startToxiproxy } from '../support/toxiproxy.ts'
 
 let database: Database
 const fresh = async (): Promise<Database> => (database ??= await freshDatabase())
@@ -194,3 +196,47 @@ test('transactions that the server ends while this process stands still leave th
   expect(await Promise.all([work(), work()])).toEqual(['done', 'done'])
   await pool.end({ timeout: 1 })
 }, 20_000)
+
+describe('a network that swallows what is sent', () => {
+  const graceMs = 5_000
+  const open = async () => {
+    const { url } = await fresh()
+    const proxy = await startToxiproxy(Number(new URL(url).port))
+    const through = Object.assign(new URL(url), { port: String(proxy.port) }).href
+    const sql = connect(through, { max: 1, name: 'swallowed', statementTimeoutMs: 300 })
+    onTestFinished(async () => {
+      await sql.end({ timeout: 1 })
+      await proxy.stop()
+    })
+    return { sql, swallow: (stream: 'upstream' | 'downstream') => proxy.add(swallows, stream) }
+  }
+  const swallows = { type: 'timeout', attributes: { timeout: 0 } } as const
+
+  test.concurrent.for(['upstream', 'downstream'] as const)(
+    '%s: a statement is given up and worth another try, which goes through once the network is back',
+    async (stream) => {
+      const { sql, swallow } = await open()
+      await sql`select 1`
+      const end = await swallow(stream)
+      const began = performance.now()
+      const error = await sql`select 1`.catch((failure: unknown) => failure)
+      expect(performance.now() - began).toBeLessThan(graceMs + 3_000)
+      expect([codeOf(error), isRetriable(error)]).toEqual(['CONNECTION_CLOSED', true])
+      await end()
+      expect(await sql`select 1 as n`).toEqual([{ n: 1 }])
+    },
+  )
+
+  test.concurrent('a connection that is asked nothing is left alone, and a transaction is given up as well', async () => {
+    const { sql, swallow } = await open()
+    const [{ pid }] = (await sql`select pg_backend_pid() as pid`) as unknown as [{ pid: number }]
+    // Longer than it takes to give up: who asks nothing waits for nothing.
+    await sleep(graceMs + 1_000)
+    expect(await sql`select pg_backend_pid() as pid`).toEqual([{ pid }])
+    const end = await swallow('downstream')
+    const error = await sql.begin((tx) => tx`select 1`).catch((failure: unknown) => failure)
+    expect(codeOf(error)).toBe('CONNECTION_CLOSED')
+    await end()
+    expect(await sql.begin((tx) => tx`select 1 as n`)).toEqual([{ n: 1 }])
+  })
+})
