@@ -50,14 +50,15 @@ export const runSnapshot = async (input: Input, sql: Sql, model: Model, entity: 
 const askFeed = async (sql: Sql, model: Model, topic: string, table: TableSource): Promise<string> => {
   const { connection, poll } = table
   const name = `${table.schema}.${table.name}`
-  if (await readAgain(sql, { topic, connection, polled: poll !== undefined }))
-    return `Asked the feed of ${connection} to read ${name} anew.`
   const followed = [...model.entities.values()].filter(
     ({ source }) => source.table?.connection === connection && !source.table.poll,
   )
   const topics = [...new Set(followed.map(({ source }) => source.topic))]
+  // First: of two who ask at once for a stuck one, the other then finds it running.
   if (!poll && (await beginAnew(sql, connection, topics)))
     return `The feed of ${connection} was stuck. It goes on with a new slot and reads anew what it follows: ${topics.join(', ')}.`
+  if (await readAgain(sql, { topic, connection, polled: poll !== undefined }))
+    return `Asked the feed of ${connection} to read ${name} anew.`
   throw new Error(`${name} can't be read anew: its feed has not begun yet. Does ingest run?`)
 }
 
