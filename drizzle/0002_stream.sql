@@ -245,6 +245,7 @@ CREATE INDEX "customer_tombstones_idx" ON "crm"."customer" USING btree ("_delete
 CREATE INDEX "ticket_tombstones_idx" ON "crm"."ticket" USING btree ("_deleted_at") WHERE _deleted;
 CREATE INDEX "audit_event_tombstones_idx" ON "forebay"."audit_event" USING btree ("_deleted_at") WHERE _deleted;
 CREATE INDEX "dirty_generation_origin" ON "forebay"."dirty" USING btree ("generation","origin");
+CREATE INDEX "dirty_generation_path_origin" ON "forebay"."dirty" USING btree ("generation","path","origin");
 CREATE INDEX "quarantine_held" ON "forebay"."quarantine" USING btree ("entity","entity_key") WHERE state in ('PARKED', 'WAITING');
 CREATE INDEX "quarantine_settled" ON "forebay"."quarantine" USING btree ("settled_at");
 CREATE INDEX "shipment_tombstones_idx" ON "fulfilment"."shipment" USING btree ("_deleted_at") WHERE _deleted;

@@ -5,6 +5,7 @@ import type { Identity } from './access/auth.ts'
 import type { Verdict } from './access/verdict.ts'
 import type { ViewFreshness } from './freshness/freshness.ts'
 import type { Status } from './freshness/status.ts'
+import type { Plan } from './plan.ts'
 import type { Fields } from './read/project.ts'
 
 /** One row as its reader may see it. `key`: the JSON of its values' texts, in the order of ViewTable.key. `asOf`: milliseconds; null: no bound. */
@@ -43,6 +44,8 @@ export type Context = {
   readonly identity: Identity
   readonly verdict: Verdict
   readonly requestId: string
+  /** Told once what the operation asks for, before anything is read. */
+  readonly planned: (plan: Plan) => void
   /** Throws UNAVAILABLE where nothing keeps the view. */
   readonly freshness: (view: string) => ViewFreshness
   /** Told of rows that are older than what `freshness` says. */

@@ -16,14 +16,14 @@ import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
 import type { Context } from './context.ts'
 import { refusal } from './errors.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
-import { aged, generationOf, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
+import { aged, generationOf, type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
 import { countCrossings, readStatus } from './freshness/status.ts'
 import { watchViews } from './freshness/view-metrics.ts'
 import { startWatch } from './freshness/watch.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
 import { limits } from './limits.ts'
-import { createPlanner, notRunning } from './plan.ts'
+import { createPlanner, notRunning, type Plan } from './plan.ts'
 import { createProjector } from './read/project.ts'
 import { createReader, type ReaderParts } from './read/reader.ts'
 import { createRowCache } from './read/row-cache.ts'
@@ -84,7 +84,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 
   const shared = sharedTypes(model)
   const full = graphqlSchema(model, tables, shared, fullVerdict(model))
-  const roots = rootsOf(model)
+  const roots = rootsOf(tables)
   const verdicts = createVerdicts(model)
   const byIdentity = new WeakMap<Identity, Verdict>()
   const verdictOf = (identity: Identity): Verdict => {
@@ -115,6 +115,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const open = (identity: Identity, requestId: string): Context => {
     const snapshot = watch.current()
     const known = new Map<string, ViewFreshness>()
+    let plan: Plan | undefined
+    /** The fields that the answer is about, where rows are read by key and no rule looks at others (C22). */
+    const shown = (view: string): Shown => {
+      const classes = verdictOf(identity).views.get(view)?.classes
+      const unruled = classes?.every(({ rules }) => rules.length === 0)
+      return unruled && plan && !plan.whole.has(view) ? plan.columns.get(view) : undefined
+    }
     const freshness = (view: string): ViewFreshness => {
       const basis = bases.get(view)
       if (!snapshot || !basis)
@@ -124,7 +131,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       }
       let found = known.get(view)
       if (!found) {
-        found = viewFreshness(snapshot, basis, clock.upper())
+        found = viewFreshness(snapshot, basis, clock.upper(), shown(view))
         known.set(view, found)
       }
       return found
@@ -133,6 +140,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       identity,
       requestId,
       verdict: verdictOf(identity),
+      planned: (made) => {
+        plan = made
+      },
       freshness,
       older: (view, asOf) => known.set(view, aged(freshness(view), clock.upper(), asOf)),
       touched: new Set(),
@@ -149,6 +159,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     plan: (document, operation, variables, context) => {
       const { verdict } = context
       const plan = planOf(document, operation, variables, { full, roots, role: roleSchema(verdict) }, verdict)
+      context.planned(plan)
       for (const view of plan.columns.keys()) context.freshness(view)
       const none: ReadonlySet<string> = new Set()
       context.reader = createReader(parts, {

@@ -28,12 +28,14 @@ export type Plan = {
   readonly operation: OperationDefinitionNode
   /** By view: the fields to read. */
   readonly columns: ReadonlyMap<string, ReadonlySet<string>>
+  /** Views of which more than those fields matters: rows are found by others, or are asked whether they are whole. */
+  readonly whole: ReadonlySet<string>
   readonly roots: readonly { readonly root: Root; readonly node: FieldNode }[]
   /** Variables that hold conditions or orders: their values name fields too. */
   readonly inputs: readonly { readonly variable: string; readonly type: GraphQLInputType }[]
 }
 /** A field of Query that answers with rows of a view. */
-export type Root = { readonly view: string; readonly many: boolean }
+export type Root = { readonly view: string; readonly many: boolean; readonly key: ReadonlySet<string> }
 export type Schemas = {
   readonly full: GraphQLSchema
   readonly roots: ReadonlyMap<string, Root>
@@ -95,6 +97,7 @@ const makePlan = (
     document.definitions.flatMap((one) => (one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one]] : [])),
   )
   const columns = new Map<string, Set<string>>()
+  const whole = new Set<string>()
   const roots: { root: Root; node: FieldNode }[] = []
   type Place = { readonly shape: Shape; readonly view: string }
 
@@ -117,6 +120,7 @@ const makePlan = (
   }
   const field = (node: FieldNode, typeName: string, at: Place | undefined): void => {
     const name = node.name.value
+    if (name === '_freshness' && at && !isFieldsOnly(node, 'incomplete')) whole.add(at.view)
     if (name.startsWith('_')) return
     if (typeName === 'Query') {
       const root = schemas.roots.get(name)
@@ -124,6 +128,8 @@ const makePlan = (
       const place = root && enter(root.view, `Query.${name}`)
       if (root) {
         checkArguments(node, schemas, verdict)
+        const byKey = !root.many && node.arguments?.every((one) => root.key.has(one.name.value))
+        if (!byKey) whole.add(root.view)
         roots.push({ root, node })
       }
       below(node, typeName, place)
@@ -155,8 +161,12 @@ const makePlan = (
     if (definition.defaultValue) checkInput(valueFromASTUntyped(definition.defaultValue), input, schemas, verdict)
     return [{ variable: definition.variable.name.value, type: input }]
   })
-  return { document, operation, columns, roots, inputs }
+  return { document, operation, columns, whole, roots, inputs }
 }
+
+/** Fields by name, none of them this one. */
+const isFieldsOnly = ({ selectionSet }: FieldNode, without: string): boolean =>
+  selectionSet?.selections.every((one) => one.kind === Kind.FIELD && one.name.value !== without) ?? false
 
 export const notRunning = (what: string): Error =>
   refusal(

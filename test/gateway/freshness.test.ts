@@ -11,6 +11,7 @@ const basis = {
   table: { hash: 'abc' },
   topics: ['a', 'b'],
   entities: ['A', 'B'],
+  touched: ['ROW', new Set(['list']), new Set(['sum', 'list'])],
 } as unknown as ViewBasis
 
 const partition = (topic: string, behind: number | null, more: Partial<Snapshot['partitions'][number]> = {}) => ({
@@ -30,7 +31,12 @@ const partition = (topic: string, behind: number | null, more: Partial<Snapshot[
   observedEnd: '9007199254740993',
   ...more,
 })
-const pending = (origin: number | null = null, unknown = false, generation = 7) => ({ generation, origin, unknown })
+const pending = (origin: number | null = null, unknown = false, generation = 7, path = 0) => ({
+  generation,
+  path,
+  origin,
+  unknown,
+})
 const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   partitions: [partition('a', 100), partition('b', 300)],
   pending: [pending()],
@@ -56,6 +62,23 @@ test('C22 pending work holds asOf at its origin, for its own generation only', (
   expect(judgedWith(pending(now - 50)).asOf).toBe(now - 300)
   expect(judgedWith(pending(), pending(now - 3_000, false, 8)).asOf).toBe(now - 300)
   expect(judgedWith(pending(now - 50, true))).toMatchObject({ asOf: null, lagMs: null, state: 'UNKNOWN' })
+})
+
+test('C22 pending work of a path holds back answers that show what it touches, and whole rows, and no others', () => {
+  const old = now - 3_000
+  const of = (path: number, ...shown: readonly string[]) =>
+    viewFreshness(snapshot({ pending: [pending(old, false, 7, path)] }), basis, now, new Set(shown))
+  expect(of(1, 'name', 'sum')).toMatchObject({ asOf: now - 300, rowAsOf: old, state: 'FRESH' })
+  expect(of(1, 'name', 'list').asOf).toBe(old)
+  expect(of(2, 'sum').asOf).toBe(old)
+  // Root keys that a path has led to.
+  expect(of(-2, 'sum').asOf, 'path 1').toBe(now - 300)
+  expect(of(-3, 'sum').asOf, 'path 2').toBe(old)
+  // The row's own, keys of groups, and a path of which nothing is known.
+  for (const path of [0, -1, 9]) expect(of(path, 'name').asOf).toBe(old)
+  const filling = snapshot({ pending: [pending(null, true, 7, 1)] })
+  expect(viewFreshness(filling, basis, now, new Set(['name'])).asOf).toBe(now - 300)
+  expect(viewFreshness(filling, basis, now)).toMatchObject({ asOf: null, state: 'UNKNOWN' })
 })
 
 describe('what is not known makes asOf unknown, never early', () => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fillRow, invalidateRow, readRows, rowCacheKey } from '../../src/platform/row-cache.ts'
+import { until } from '../kafka/client.ts'
 import { ownRedis, type RedisService, startRedis } from '../support/redis.ts'
 import { desk } from './support/desk.ts'
 import { readModel, startWorld, type World } from './support/world.ts'
@@ -145,6 +146,42 @@ test('law 6 a cached row older than maxLag is not served, and an answer is as ol
   expect(young).toMatchObject({ statements: 0, state: 'LAGGING' })
   expect(young.lagMs).toBeGreaterThanOrEqual(4_000)
   expect(await age(6_000)).toMatchObject({ statements: 1, state: 'FRESH', lagMs: 0 })
+})
+
+test('C22 an answer about fields that pending work doesn’t touch is fresh, and the row that it leaves in the cache is as old as its other fields', async () => {
+  const { sql } = cached.database
+  const { touched } = cached.views.get('CustomerCard')!
+  const path = touched.findIndex((fields) => fields !== 'ROW' && fields.has('orders'))
+  const lag = async (id: string, fields: string): Promise<number> =>
+    Number((await cached.ask(`{ customerCard(id: "${id}") { ${fields} } }`, agent)).body.extensions.freshness.lagMs)
+  // Pages aren't cached, and are found by other fields than they show.
+  const page = async (): Promise<number> =>
+    Number((await cached.ask('{ customerCards { nodes { id } } }', agent)).body.extensions.freshness.lagMs)
+  const forget = () => client.flushall()
+  await sql`
+    insert into forebay.dirty (slot, generation, path, shard, keys, n, origin)
+    select 0, generation, ${path}, 0, '[]', 0, clock_timestamp() - interval '2 seconds' from forebay.generations where view = 'CustomerCard'`
+  await until(async () => (await page()) >= 2_000, 'the gateway has seen it')
+  await forget()
+  expect(await lag('bob', 'id _freshness { asOf }')).toBe(0)
+  await settled()
+  await sql`delete from forebay.dirty`
+  await until(async () => (await page()) === 0, 'and that it is gone')
+  expect(await lag('bob', 'orders { id }'), 'as it was read').toBeGreaterThanOrEqual(2_000)
+  // What else may depend on other fields is about the whole row.
+  await sql`
+    insert into forebay.dirty (slot, generation, path, shard, keys, n, origin)
+    select 0, generation, ${path}, 0, '[]', 0, clock_timestamp() - interval '2 seconds' from forebay.generations where view = 'CustomerCard'`
+  await until(async () => (await page()) >= 2_000, 'seen')
+  await forget()
+  expect(await lag('ada', 'id')).toBe(0)
+  await settled()
+  await forget()
+  expect(await lag('ada', 'id _freshness { incomplete }'), 'whether it is whole').toBeGreaterThanOrEqual(2_000)
+  await forget()
+  expect(await lag('ada', 'id orders { id }')).toBeGreaterThanOrEqual(2_000)
+  await sql`delete from forebay.dirty`
+  await forget()
 })
 
 test('law 6 with a cache, without one, and with Redis killed midway the answers are the same', async () => {

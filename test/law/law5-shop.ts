@@ -75,12 +75,14 @@ export const startWriter = (sql: Sql, history: History): Writer => {
 
 const selection = 'id n quiet items { id n label } _freshness { asOf state }'
 export const byKey = (id: string): string => `{ sheet(id: "${id}") { ${selection} } }`
+/** Of fields that no other row's change touches. */
+export const alone = (id: string): string => `{ sheet(id: "${id}") { id n _freshness { asOf state } } }`
 export const all = `{ sheets(first: 50) { edges { node { ${selection} } } } }`
 
 type Row = {
   readonly id: string
   readonly n: number
-  readonly items: readonly { readonly id: string; readonly n: number; readonly label: number | null }[]
+  readonly items?: readonly { readonly id: string; readonly n: number; readonly label: number | null }[]
   readonly _freshness: { readonly asOf: string | null; readonly state: string }
 }
 export type Answer = {
@@ -116,7 +118,7 @@ export const lies = (
     const stated = Date.parse(row?._freshness.asOf ?? freshness.asOf!)
     const asOf = claim ? claim(stated) : stated
     const judged = [history.judge(account, row?.n ?? null, asOf, said)]
-    if (row) {
+    if (row?.items) {
       for (const key of items.filter((one) => accountOf(one) === account)) {
         const item = row.items.find(({ id }) => id === key)
         judged.push(history.judge(key, item?.n ?? null, asOf, said))

@@ -21,6 +21,7 @@ import {
   type Answer,
   accounts,
   all,
+  alone,
   byKey,
   declaration,
   type Freshness,
@@ -119,7 +120,7 @@ test('law 5 freshness tells the truth, whatever is stopped, killed, held up or s
     while (!over()) {
       const account = accounts[draw(accounts.length)]!
       const single = draw(2) === 0
-      const answer = await ask(single ? byKey(account) : all)
+      const answer = await ask(single ? [byKey, alone][draw(2)]!(account) : all)
       const asked = single ? [account] : accounts
       found.push(...lies(history, asked, answer))
       byEventTime.push(...lies(history, asked, answer, () => Date.now() + 3_600_000))

@@ -295,7 +295,7 @@ describe('C22 pending work carries its origin', () => {
     await s.apply(0, ...Array.from({ length: 40 }, (_, i) => line(`l${i}`, `o${i}`, 1)))
     await setFrontier(0, LATE)
     await first.maintainer.round()
-    const left = await s.database.sql`select path from forebay.dirty where path = 0`
+    const left = await s.database.sql`select path from forebay.dirty where path <= 0`
     expect(left.length, 'keys forwarded to the second maintainer').toBeGreaterThan(0)
     expect(await origins()).toEqual([EARLY])
   })

@@ -11,6 +11,7 @@
 
 import type { Model, View } from '../../model/model.ts'
 import { compileView } from '../../model/sql/compile-view.ts'
+import type { Touched } from '../../model/sql/touches.ts'
 import type { ViewTable } from '../../model/view-table.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { partitionState, type StoredPartition } from './source-state.ts'
@@ -29,8 +30,16 @@ export type Partition = StoredPartition & {
   readonly epoch: number
   readonly frontier: number | null
 }
-/** `origin`: the earliest of its entries in the dirty log; null where there are none. `unknown`: one of them has none. */
-type Pending = { readonly generation: number; readonly origin: number | null; readonly unknown: boolean }
+/**
+ * What a generation has in the dirty log of a path: `origin`: the earliest of its entries; null where none has one. `unknown`: one of them has
+ * none. Below -1: root keys that a path has led to.
+ */
+type Pending = {
+  readonly generation: number
+  readonly path: number
+  readonly origin: number | null
+  readonly unknown: boolean
+}
 /**
  * Records in quarantine. `entity` is null where even that could not be told. `settledAt`: of those that left it, the latest to do so; what they
  * stood for is in the view for sure once asOf has passed that.
@@ -73,6 +82,8 @@ export type Trouble = {
 export type Basis = 'LOG' | 'SOURCE'
 export type ViewFreshness = {
   readonly asOf: number | null
+  /** Of rows with all their fields, and so never later. */
+  readonly rowAsOf: number | null
   readonly lagMs: number | null
   readonly maxLagMs: number
   readonly state: FreshnessState
@@ -93,12 +104,20 @@ export type Held = 'none' | 'every' | { readonly generation: number }
 const milliseconds = (sql: string): string => `floor(extract(epoch from ${sql}) * 1000)::bigint`
 const array = (item: string, from: string): string => `(select coalesce(json_agg(${item}), '[]') from (${from}) x)`
 /**
- * By its index (generation, origin): a maintainer that lags leaves a deep log, and an aggregate over 1,000,000 entries took 200 ms where the
- * whole snapshot now takes 1.6. Asked by snapshot, not by request (C32).
+ * By its index (generation, path, origin), from path to path: a maintainer that lags leaves a deep log, and an aggregate over 1,000,000
+ * entries took 200 ms where the whole snapshot now takes a few. Asked by snapshot, not by request (C32).
  */
-const pendingSql = `select generation, ${milliseconds('(select origin from forebay.dirty d where d.generation = g.generation order by origin limit 1)')} as origin,
-  exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null) as unknown
-  from forebay.generations g where retired_at is null`
+const pendingSql = `select g.generation, p.path,
+  ${milliseconds('(select d.origin from forebay.dirty d where d.generation = g.generation and d.path = p.path order by d.origin limit 1)')} as origin,
+  exists (select from forebay.dirty d where d.generation = g.generation and d.path = p.path and d.origin is null) as unknown
+  from forebay.generations g cross join lateral (
+    with recursive paths (path) as (
+      (select d.path from forebay.dirty d where d.generation = g.generation order by d.path limit 1)
+      union all
+      select (select d.path from forebay.dirty d where d.generation = g.generation and d.path > paths.path order by d.path limit 1)
+      from paths where paths.path is not null)
+    select path from paths where path is not null) p
+  where g.retired_at is null`
 const degradedSql = `select g.generation, exists (select from forebay.degraded d where d.generation = g.generation and d.key is null) as every
   from forebay.generations g where retired_at is null and exists (select from forebay.degraded d where d.generation = g.generation)`
 /** Those that left quarantine before the earliest bound of all are surely in every view. */
@@ -126,70 +145,91 @@ export type ViewBasis = {
   readonly table: ViewTable
   readonly topics: readonly string[]
   readonly entities: readonly string[]
+  /** By path: the fields that what it leads to can alter. */
+  readonly touched: readonly Touched[]
 }
 export const viewBasis = (model: Model, view: View): ViewBasis => {
-  const { table, paths } = compileView(model, view)
+  const { table, paths, touched } = compileView(model, view)
   const entities = [...new Set(paths.map(({ entity }) => entity))]
   const topics = [...new Set(entities.map((name) => model.entities.get(name)!.source.topic))]
-  return { view, table, topics, entities }
+  return { view, table, topics, entities, touched }
 }
 
 /** The view's generation, or undefined while no maintainer has registered its table. */
 export const generationOf = (snapshot: Snapshot, { view, table }: ViewBasis): number | undefined =>
   snapshot.generations.find((one) => one.view === view.name && one.hash === table.hash)?.generation
 
+/** The fields that an answer shows of rows whose place in it they don't decide; undefined: any. */
+export type Shown = ReadonlySet<string> | undefined
+
 /** What a snapshot says of a view at whatever time: worked out once, since a snapshot serves many requests. */
-type Bound = Pick<ViewFreshness, 'asOf' | 'basis' | 'logAsOf' | 'partitions' | 'held'> & {
+type Bound = Pick<ViewFreshness, 'asOf' | 'rowAsOf' | 'basis' | 'logAsOf' | 'partitions' | 'held'> & {
   readonly parked: readonly Parked[]
 }
-const bounds = new WeakMap<Snapshot, Map<ViewBasis, Bound>>()
+const bounds = new WeakMap<Snapshot, Map<ViewBasis, Map<Shown, Bound>>>()
 
-const boundOf = (snapshot: Snapshot, basis: ViewBasis): Bound => {
-  let known = bounds.get(snapshot)
-  if (!known) {
-    known = new Map()
-    bounds.set(snapshot, known)
-  }
-  let bound = known.get(basis)
+const boundOf = (snapshot: Snapshot, basis: ViewBasis, asked: Shown): Bound => {
+  const known = bounds.get(snapshot) ?? new Map<ViewBasis, Map<Shown, Bound>>()
+  bounds.set(snapshot, known)
+  const ofView = known.get(basis) ?? new Map<Shown, Bound>()
+  known.set(basis, ofView)
+  const shown = pendingOf(snapshot, basis).length > 0 ? asked : undefined
+  let bound = ofView.get(shown)
   if (!bound) {
-    bound = findBound(snapshot, basis)
-    known.set(basis, bound)
+    bound = findBound(snapshot, basis, shown)
+    ofView.set(shown, bound)
   }
   return bound
 }
 
-/** Milliseconds; null where it is not known. */
-export const logBound = (snapshot: Snapshot, basis: ViewBasis): number | null => {
-  const { topics } = basis
-  const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
-  const pending = snapshot.pending.find(({ generation }) => generation === generationOf(snapshot, basis))
-  const frontiers = partitions.map(({ frontier }) => frontier)
-  const whole = topics.every((topic) => partitions.some((one) => one.topic === topic))
-  if (!pending || pending.unknown || !whole || frontiers.includes(null)) return null
-  return Math.min(...(frontiers as number[]), pending.origin ?? Number.POSITIVE_INFINITY)
+const pendingOf = (snapshot: Snapshot, basis: ViewBasis): readonly Pending[] => {
+  const generation = generationOf(snapshot, basis)
+  return snapshot.pending.filter((one) => one.generation === generation)
 }
 
-const findBound = (snapshot: Snapshot, basis: ViewBasis): Bound => {
-  const { topics, entities } = basis
+/** Whether what a path of the log leads to can alter what is shown. Keys of groups, and root keys that none is known to have led to, touch all. */
+const touches = ({ touched }: ViewBasis, { path }: Pending, shown: Shown): boolean => {
+  const fields = path < -1 ? touched[-path - 1] : path > 0 ? touched[path] : 'ROW'
+  return shown === undefined || fields === undefined || fields === 'ROW' || [...fields].some((one) => shown.has(one))
+}
+
+/** Milliseconds; null where it is not known. */
+export const logBound = (snapshot: Snapshot, basis: ViewBasis, shown?: Shown): number | null => {
+  const { topics } = basis
   const partitions = snapshot.partitions.filter(({ topic }) => topics.includes(topic))
-  const asOf = logBound(snapshot, basis)
+  const pending = pendingOf(snapshot, basis).filter((one) => touches(basis, one, shown))
+  const frontiers = partitions.map(({ frontier }) => frontier)
+  const origins = pending.flatMap(({ origin }) => (origin === null ? [] : [origin]))
+  const whole = topics.every((topic) => partitions.some((one) => one.topic === topic))
+  const known = whole && generationOf(snapshot, basis) !== undefined && !pending.some(({ unknown }) => unknown)
+  if (!known || frontiers.includes(null)) return null
+  return Math.min(...(frontiers as number[]), ...origins)
+}
+
+const findBound = (snapshot: Snapshot, basis: ViewBasis, shown: Shown): Bound => {
+  const { topics, entities } = basis
+  const partitions =
+    shown === undefined
+      ? snapshot.partitions.filter(({ topic }) => topics.includes(topic))
+      : boundOf(snapshot, basis, undefined).partitions
+  const logAsOf = logBound(snapshot, basis, shown)
   const source = snapshot.sources.get(basis.view.name)
+  const sourced = logAsOf !== null && source !== undefined
+  const asOf = sourced ? Math.min(logAsOf, source.at) : logAsOf
   const parked = snapshot.parked.filter(
     ({ entity, topic, settledAt }) =>
       (entity === null ? topics.includes(topic) : entities.includes(entity)) &&
-      (settledAt === null || asOf === null || settledAt >= asOf),
+      (settledAt === null || logAsOf === null || settledAt >= logAsOf),
   )
-  const held = heldOf(snapshot, basis)
-  return asOf !== null && source !== undefined
-    ? {
-        asOf: Math.min(asOf, source.at),
-        basis: source.whole ? 'SOURCE' : 'LOG',
-        logAsOf: asOf,
-        parked,
-        partitions,
-        held,
-      }
-    : { asOf, basis: 'LOG', parked, partitions, held }
+  return {
+    asOf,
+    rowAsOf: shown === undefined ? asOf : boundOf(snapshot, basis, undefined).asOf,
+    basis: sourced && source.whole ? 'SOURCE' : 'LOG',
+    ...(sourced ? { logAsOf } : {}),
+    parked,
+    partitions,
+    held: heldOf(snapshot, basis),
+  }
 }
 
 const heldOf = (snapshot: Snapshot, basis: ViewBasis): Held => {
@@ -199,9 +239,9 @@ const heldOf = (snapshot: Snapshot, basis: ViewBasis): Held => {
   return found.every ? 'every' : { generation: found.generation }
 }
 
-/** `now`: the upper bound of the primary's clock, in milliseconds. */
-export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number): ViewFreshness => {
-  const { parked, ...bound } = boundOf(snapshot, basis)
+/** `now`: the upper bound of the primary's clock, in milliseconds. `shown`: where an answer is about these fields alone. */
+export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number, shown?: Shown): ViewFreshness => {
+  const { parked, ...bound } = boundOf(snapshot, basis, shown)
   const { maxLagMs } = basis.view
   const lagMs = bound.asOf === null ? null : Math.max(0, now - bound.asOf)
   const sources = [

@@ -49,7 +49,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       parts.tenantless(view.name)
       return undefined
     }
-    const { asOf, held, basis: about } = request.freshness(view.name)
+    const { asOf, rowAsOf, held, basis: about } = request.freshness(view.name)
     const reading: Reading = {
       table,
       held,
@@ -71,20 +71,20 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
         asOf: at,
       }
     }
-    return { reading, verdict, tenant, basis, about, asOf, finish }
+    return { reading, verdict, tenant, basis, about, rowAsOf, finish }
   }
 
   const own = new Map<string, ReturnType<RowLoads['own']>>()
   const byKey = async (view: View, key: RowKey): Promise<ViewRow | null> => {
     const opened = open(view)
     if (!opened) return null
-    const { verdict, reading, basis, about, asOf } = opened
+    const { verdict, reading, basis, about, rowAsOf } = opened
     const unruled = verdict.classes.every(({ rules }) => rules.length === 0)
     const loader = unruled
       ? parts.loads.shared(basis, about, reading)
       : (own.get(view.name) ?? parts.loads.own(reading))
     if (!unruled) own.set(view.name, loader)
-    const found = await loader.load({ key, asOf })
+    const found = await loader.load({ key, asOf: rowAsOf })
     if (!found) return null
     if (found.asOf !== undefined) request.older(view.name, found.asOf)
     return opened.finish(found.row, found.asOf)

@@ -10,7 +10,7 @@ import type { CacheScope, RowCache } from './row-cache.ts'
 import { byKeysStatement, type Reading, type StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
 
-/** `asOf`: a bound that holds for whatever is read from now on; null: none is known. */
+/** `asOf`: a bound that holds for whole rows that are read from now on; null: none is known. */
 export type Asked = { readonly key: RowKey; readonly asOf: number | null }
 /** `asOf`: the bound of a row that comes from the cache. */
 export type Loaded = { readonly row: StoredRow; readonly asOf?: number }

@@ -42,7 +42,7 @@ const rowFreshnessType = new GraphQLObjectType<RowFreshness, Context>({
   fields: {
     asOf: {
       type: dateTimeScalar,
-      description: 'Every change that its sources made before is in the row. Null: not known.',
+      description: 'Every change that its sources made before is in what is asked of the row. Null: not known.',
       resolve: ({ asOf }) => iso(asOf),
     },
     lagMs: { type: longScalar, resolve: ({ lagMs }) => (lagMs === null ? null : String(lagMs)) },

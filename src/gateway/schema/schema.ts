@@ -67,12 +67,15 @@ const freshDirective = new GraphQLDirective({
   },
 })
 
-export const rootsOf = (model: Model): ReadonlyMap<string, Root> =>
+export const rootsOf = (tables: ReadonlyMap<string, ViewTable>): ReadonlyMap<string, Root> =>
   new Map(
-    [...model.views.keys()].flatMap((view): (readonly [string, Root])[] => [
-      [oneName(view), { view, many: false }],
-      [manyName(view), { view, many: true }],
-    ]),
+    [...tables].flatMap(([view, table]): (readonly [string, Root])[] => {
+      const key = new Set(table.key.map(({ name }) => name))
+      return [
+        [oneName(view), { view, many: false, key }],
+        [manyName(view), { view, many: true, key }],
+      ]
+    }),
   )
 
 // ── one row ─────────────────────────────────────────────────────────────────────────────────────────────────────────

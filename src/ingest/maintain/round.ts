@@ -17,8 +17,13 @@ import type { Generation } from '../generations.ts'
 import { earliest, type Origin } from './origin.ts'
 import { ownedShards } from './shards.ts'
 
-/** The log's path number for keys of groups; 0 is for root keys, others are the view's own paths. */
+/**
+ * The log's path number for keys of groups; 0 is for root keys, others are the view's own paths. Below: root keys that one of these has led to,
+ * so that what still waits of a fan-out delays the fields that it touches and no others (C22).
+ */
 const GROUP_PATH = -1
+const rootsBy = (path: number): number => (path === 0 ? 0 : -path - 1)
+const leadingTo = (path: number): number => (path < GROUP_PATH ? -path - 1 : path)
 
 export type ChangedRow = {
   readonly generation: Generation
@@ -84,38 +89,56 @@ const workGeneration = async (
   owned: ReadonlySet<number>,
   budget: number,
 ): Promise<Pick<Round, 'keys' | 'changed'>> => {
-  const origin = earliest(entries)
   const forwards: Promise<unknown>[] = []
-  const forward = (path: number, keys: readonly string[]) => {
+  const forward = (path: number, keys: readonly string[], origin: Origin) => {
     if (keys.length) forwards.push(log(tx, generation.generation, path, keys, origin))
   }
   /** As many as a round may take; the rest waits in the log. */
-  const take = (path: number, keys: ReadonlySet<string>): readonly string[] => {
+  const take = (path: number, keys: ReadonlySet<string>, origin: Origin): readonly string[] => {
     const all = [...keys]
-    forward(path, all.slice(budget))
+    forward(path, all.slice(budget), origin)
     return all.slice(0, budget)
   }
 
-  const roots = new Set<string>()
+  const origins = new Map<number, Origin>()
+  /** With the paths that led to each. */
+  const roots = new Map<string, Set<number>>()
+  const reached = (keys: readonly string[], path: number): void => {
+    for (const key of keys) roots.set(key, (roots.get(key) ?? new Set()).add(path))
+  }
   const groups = new Set<string>()
   for (const [path, group] of Map.groupBy(entries, (entry) => entry.path)) {
-    const keys = take(path, new Set(group.flatMap((entry) => entry.keys)))
+    const origin = earliest(group)
+    const from = leadingTo(path)
+    origins.set(from, earliest([origin, ...(origins.has(from) ? [origins.get(from)!] : [])]))
+    const keys = take(path, new Set(group.flatMap((entry) => entry.keys)), origin)
+    const expand = path > 0 ? generation.paths[path]!.expand : undefined
     if (path === GROUP_PATH) for (const key of keys) groups.add(key)
-    else if (path === 0) for (const key of keys) roots.add(key)
+    else if (expand === undefined) reached(keys, from)
     else {
-      const { own, foreign } = await follow(tx, generation.paths[path]!.expand!, keys, owned)
-      for (const key of own) roots.add(key)
-      forward(0, foreign)
+      const { own, foreign } = await follow(tx, expand, keys, owned)
+      reached(own, from)
+      forward(rootsBy(from), foreign, origin)
     }
   }
 
-  const now = take(0, roots)
+  const all = [...roots.keys()]
+  const rest = all.slice(budget)
+  // A key that was reached in two ways waits for each; rows that changed themselves come before what others lead to.
+  for (const [path, origin] of [...origins].sort(([a], [b]) => a - b))
+    forward(
+      rootsBy(path),
+      rest.filter((key) => roots.get(key)!.has(path)),
+      origin,
+    )
+  const now = all.slice(0, budget)
+  const origin = earliest(entries)
   if (generation.regroup && now.length) {
     const { own, foreign } = await follow(tx, generation.regroup, now, owned)
     for (const key of own) groups.add(key)
-    forward(GROUP_PATH, foreign)
+    forward(GROUP_PATH, foreign, origin)
   }
-  const keys = generation.regroup ? take(GROUP_PATH, groups) : now
+  const keys = generation.regroup ? take(GROUP_PATH, groups, origin) : now
   const changed = keys.length ? await recompute(tx, generation, keys) : []
   await Promise.all(forwards)
   return { keys: keys.length, changed }

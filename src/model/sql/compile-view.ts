@@ -15,6 +15,7 @@ import { groupedSql } from './grouped.ts'
 import { lookupColumn } from './lookup.ts'
 import { type Dependencies, entityOf, isTenanted, startCompilation } from './row-scope.ts'
 import { rowsSql } from './rows.ts'
+import { type Touched, touchedFields } from './touches.ts'
 import { rootKeyColumns, viewKeys } from './view-columns.ts'
 
 /** `recompute` and `regroup` take keys as `$1`, the JSON text of an array of keys. */
@@ -29,6 +30,8 @@ export type CompiledView = {
   readonly indexes: readonly string[]
   /** What a change of which entity marks dirty; a path's place in this list is its number in the log. Path 0 is the root's. */
   readonly paths: readonly DirtyPath[]
+  /** By path. */
+  readonly touched: readonly Touched[]
   readonly dependencies: Dependencies
   /** Rewrites the rows of the keys `$1`; returns `key` (the values of `table.key` as text), `tenant`, `version` and `gone` of each row that changed. */
   readonly recompute: string
@@ -72,6 +75,7 @@ export const compileView = (model: Model, view: View): CompiledView => {
       searchedColumns(field).map((column) => indexDdl(table, name, field, column)),
     ),
     paths,
+    touched: touchedFields(model, view, compilation.dependencies),
     dependencies: compilation.dependencies,
     recompute: named(sql.recompute),
     ...(sql.regroup ? { regroup: named(sql.regroup) } : {}),

@@ -81,6 +81,7 @@ export const engineTables: readonly Table[] = [
       indexes: [
         { name: 'dirty_shard_id', columns: ['shard', 'id'] },
         { name: 'dirty_generation_origin', columns: ['generation', 'origin'] },
+        { name: 'dirty_generation_path_origin', columns: ['generation', 'path', 'origin'] },
       ],
       partitionBy: 'list ("slot")',
     },
