@@ -11,6 +11,7 @@ import { startPostgres } from '../platform/embedded-postgres.ts'
 import { type Checks, healthRoutes, type Readiness, readiness } from '../platform/health.ts'
 import { type Route, serve } from '../platform/http.ts'
 import { type Lifetime, supervise } from '../platform/lifetime.ts'
+import { log } from '../platform/log.ts'
 import { connect, placeOf, type Sql, untilReachable } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
 import { prepareDatabase, startupCheck } from './migrate/install.ts'
@@ -54,7 +55,7 @@ export const startForebay = async (
     return sql
   }
   const sql = pool('operate', 3)
-  await untilReachable(sql, databaseUrl)
+  await untilReachable(sql, databaseUrl, 10_000, (reason) => log.warn('postgres.waiting', { reason }))
   await (migrate ? prepareDatabase(sql, model, config.schema) : startupCheck(sql, model))
 
   const routes: Route[] = []

@@ -72,10 +72,16 @@ export const placeOf = (url: string): string => {
 }
 
 /**
- * Waits until the server answers, at most `patienceMs` (10 s), then checks that it is Postgres 18 or later and holds UTF8.
- * Throws with a message for the operator, never with the password in it.
+ * Waits until the server answers, at most `patienceMs` (10 s), then checks that it is Postgres 18 or later and holds UTF8. `waiting` is
+ * called once where it doesn't answer at once. Throws with a message for the operator, never with the password in it.
  */
-export const untilReachable = async (sql: Sql, url: string, patienceMs = 10_000): Promise<void> => {
+export const untilReachable = async (
+  sql: Sql,
+  url: string,
+  patienceMs = 10_000,
+  waiting: (reason: string) => void = () => {},
+): Promise<void> => {
+  let said = false
   const deadline = Date.now() + patienceMs
   const server = async () => {
     const [row] = await sql<{ number: number; version: string; encoding: string }[]>`
@@ -100,6 +106,8 @@ export const untilReachable = async (sql: Sql, url: string, patienceMs = 10_000)
     } catch (error) {
       if (error instanceof UnfitServer) throw error
       if (isRetriable(error) && Date.now() < deadline) {
+        if (!said) waiting(reasonOf(error))
+        said = true
         await sleep(250)
         continue
       }

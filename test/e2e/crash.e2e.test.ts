@@ -126,13 +126,13 @@ describe('Ctrl-C', () => {
   })
 
   test.each([
-    ['Postgres', { DATABASE_URL: 'postgres://127.0.0.1:1/shop' }, ''],
+    ['Postgres', { DATABASE_URL: 'postgres://127.0.0.1:1/shop' }, 'postgres.waiting'],
     ['Kafka and Redis', { KAFKA_BROKERS: '127.0.0.1:1', REDIS_URL: 'redis://127.0.0.1:1' }, 'kafka.waiting'],
   ] as const)('does not wait for an absent %s', async (_, env, said) => {
     const where = await place()
     const child = later(begin({ ...where.env, ...env }), (made) => made.stop())
-    await sleep(1_500)
     await expect.poll(() => child.output(), { timeout: 20_000 }).toContain(said)
+    await sleep(500)
     expect(child.alive(), child.output()).toBe(true)
     const before = Date.now()
     interrupt(child.pid)
