@@ -77,6 +77,9 @@ test('C19 past the cap a topic pauses, says so, and goes on once a redrive bring
   await untilAt('orders', 1)
   const { next, reason } = (await position('customers'))!
   expect(reason).toMatch(/records of customers are in quarantine, more than FOREBAY_QUARANTINE_CAP \(5\)/)
+  const [since] =
+    await sql`select clock_timestamp() - stopped_at < interval '1 minute' as "isTold" from forebay.positions where topic = 'customers'`
+  expect(since, 'and since when').toEqual({ isTold: true })
   expect(next).toBe(cap + 1)
   expect(await parked()).toHaveLength(next)
   await until(
