@@ -1,4 +1,5 @@
-/** `npm run bench -- ingest|read|soak [name=value …]` */
+/** `npm run bench -- ingest|read|soak|decode [name=value …]` */
+import { benchDecode } from './decode.ts'
 import { benchIngest } from './ingest.ts'
 import { benchRead } from './read.ts'
 import { benchSoak } from './soak.ts'
@@ -31,9 +32,12 @@ switch (verb) {
       customers: number('customers', 20_000),
     })
     break
+  case 'decode':
+    await benchDecode({ records: number('records', 50_000), rounds: number('rounds', 7) })
+    break
   default:
     process.stderr.write(
-      'npm run bench -- ingest [changes=500000 customers=20000 rate=1000 seconds=30]\nnpm run bench -- read [customers=20000 connections=32 seconds=8 rounds=3]\nnpm run bench -- soak [minutes=10 rate=2000 customers=20000]\n',
+      'npm run bench -- ingest [changes=500000 customers=20000 rate=1000 seconds=30]\nnpm run bench -- read [customers=20000 connections=32 seconds=8 rounds=3]\nnpm run bench -- soak [minutes=10 rate=2000 customers=20000]\nnpm run bench -- decode [records=50000 rounds=7]\n',
     )
     process.exitCode = 2
 }

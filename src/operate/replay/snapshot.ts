@@ -37,7 +37,10 @@ export const runSnapshot = async (input: Input, sql: Sql, model: Model, entity: 
     const captured = (await given(input)) ?? (await findCaptured(source, topic))
     marks = await source.extents()
     sent = await signal(input, captured)
-    if (sent === undefined) for (const line of byHand(captured)) print(line)
+    if (sent === undefined) {
+      const lines = byHand(captured)
+      print(input.flag('json') ? JSON.stringify({ byHand: lines }) : lines.join('\n'))
+    }
   } finally {
     await source.stop()
   }
@@ -136,7 +139,7 @@ const progress = ({ rows, left }: Renewal, first: number, ms: number): string =>
 
 const unfinished = (entity: Entity, { left }: Renewal): number => {
   process.stderr.write(
-    `${left} rows of ${entity.name} were not in the snapshot, and nothing comes any more: they may be gone at the source.\n`,
+    `${left} rows of ${entity.name} stand on older records still, and nothing comes any more: they may be gone at the source, or no snapshot was taken.\n`,
   )
   return 1
 }
