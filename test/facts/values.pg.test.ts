@@ -39,6 +39,8 @@ const read = (format: Format, name: string, type: string, options: Options = {},
     records.map((record: LogRecord) => {
       const [decoded] = decoder.decode(record, 0)
       if (decoded?.kind === 'changes') return [decoded.changes[0]!.row.id, decoded.changes[0]!.row[name]]
+      if (decoded?.kind === 'stopped')
+        return ['all', `[${decoded.reason.replace(/^T\.\w+ | in the schema.*| in schema.*/g, '')}]`]
       if (decoded?.kind !== 'bad') throw new Error(`${format} ${record.offset}: ${decoded?.kind}`)
       return [decoded.told!.key.id, `[${decoded.reason.replace(`T.${name} `, '')}]`]
     }),
@@ -154,6 +156,33 @@ test('fact 27 NaN and infinite floats are refused, whatever writes them', () => 
     })
     expect(read(format, 'd', 'Float')).toMatchObject({ 1: 0.1, 2: notFinite, 3: notFinite })
   }
+})
+
+test('fact 27 what a declared type can not hold is refused by name, and where a schema says so, before any value comes', () => {
+  const refused: readonly [name: string, type: string, json: string, schema: string, avro?: unknown][] = [
+    ['ia', '[Int!]', '[holds a null element]', '[holds a null element]'],
+    [
+      'pt',
+      'String',
+      '[is an object, expected text]',
+      '[is String, which pt as struct (io.debezium.data.geometry.Point) never converts to]',
+    ],
+    ['bt', 'Boolean', '[is text, expected true or false]', '[is text, expected true or false]'],
+    ['js', 'Long', '[is not a decimal number]', '[is not a decimal number]'],
+    ['ts', 'Date', '[is a time of day, expected a day]', '[is a time of day, expected a day]'],
+    ['by', 'JSON', '[is not valid JSON text]', '[is not valid JSON text]', { json: '"AP8="' }],
+    ['tsr', 'DateTime', '[is not an ISO 8601 date or time]', '[is not an ISO 8601 date or time]'],
+    ['bi', 'Int', '[is out of the range of a 32-bit integer]', '[is out of the range of a 32-bit integer]'],
+  ]
+  const found = refused.map(([name, type]) => [
+    name,
+    type,
+    ...all.map((format) => {
+      const got = read(format, name, type)
+      return got.all ?? got[1]
+    }),
+  ])
+  expect(found).toEqual(refused.map(([name, type, json, schema, avro = schema]) => [name, type, json, schema, avro]))
 })
 
 const TYPES = `

@@ -147,6 +147,7 @@ const cases: Record<string, readonly Case[]> = {
     ['Date', '19782', '2024-02-29', { schema: connect('io.debezium.time.Date', 'int32') }],
     ['Date', '-719162', '0001-01-01'],
     ['Date', '1709164800000', '2024-02-29', { source: { ...json, unit: 'MILLIS' } }],
+    ['Date', '1709164800001', bad(/is a time of day, expected a day/), { source: { ...json, unit: 'MILLIS' } }],
     ['Date', '"2024-02-29T10:00:00Z"', bad(/is a time of day, expected a day/)],
     ['Date', '"+5874897-12-31Z"', bad(/outside the years/)],
     ['Date', '-622191234', bad(/outside the years/)],

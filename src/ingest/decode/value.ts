@@ -255,7 +255,7 @@ const compileDay = (column: Column, source: Source, schema: ConnectSchema | unde
     if (column.encoding === 'ISO8601') throw new DecodeFault('is a number, expected ISO 8601 text')
     const text = numberText(value, document)
     if (unit === 'DAYS') return dayOfNumber(Number(wholeDigits(text)))
-    return instantOfAmount(text, unit, { zone: 'UTC', wall: true }).slice(0, 10)
+    return dayOfText(instantOfAmount(text, unit, { zone: 'UTC', wall: true }))
   }
 }
 
