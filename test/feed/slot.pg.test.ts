@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../kafka/client.ts'
 import { startPostgres15 } from '../support/postgres-15.ts'
-import { type SourcePostgres, startSourcePostgres } from '../support/source-postgres.ts'
+import { type SourcePostgres, startOwnSource, startSourcePostgres } from '../support/source-postgres.ts'
 import {
   declare,
   dropSlots,
@@ -148,4 +148,28 @@ test('law 4 through a slot: ingest killed during the snapshot and while streamin
   await startChild(own)
   await untilEqual(source, own, 60_000)
   await expectNoDuplicates(own)
+})
+
+test('law 5 through a slot: a commit that did not wait for the source’s disk is before no moment that is promised', {
+  timeout: 60_000,
+}, async () => {
+  // So long may such a commit lie in memory, seen by everybody and sent to nobody.
+  const own = later(await startOwnSource({ settings: { wal_writer_delay: '4s' } }), (made) => made.stop())
+  const { source, own: engine } = await follow(own.url)
+  const ingest = await startHere(engine)
+  await until(async () => (await ingest.ready()).ready, 'ready')
+  for (let id = 1; id <= 3; id++) {
+    await source.sql.begin(async (tx) => {
+      await tx`set local synchronous_commit = off`
+      await tx`insert into items (id, n) values (${id}, 1)`
+    })
+    const [now] = await engine.sql<{ at: string }[]>`select clock_timestamp()::text as at`
+    const promised = async () => {
+      const [row] = await engine.sql<{ is: boolean }[]>`
+        select min(source_frontier) > ${now!.at}::timestamptz as is from forebay.positions`
+      return row!.is
+    }
+    await until(promised, 'a later moment is promised', 20_000)
+    expect(await engine.sql`select 1 from shop.item where id = ${String(id)}`).toHaveLength(1)
+  }
 })

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TableSource } from '../../model/model.ts'
 import { connect, type Sql } from '../../platform/postgres.ts'
 import type { Feed, FeedJournal, FeedRecord } from '../feed.ts'
+import { committedOnDisk } from './on-disk.ts'
 import { describeTable, typesOf } from './postgres-table.ts'
 import { openReplication, type Replication } from './replication.ts'
 import { type Watch, watchRetained } from './retained.ts'
@@ -60,17 +61,17 @@ const batchBytes = 4 * 1024 * 1024
 const idleMs = 10_000
 
 export const slotFeed = (options: SlotFeedOptions): Feed => {
-  let running: { readonly source: Sql; readonly work: Work } | undefined
+  let running: { readonly source: Sql; readonly work: Work; readonly onDisk: () => Promise<bigint> } | undefined
   return {
     name: options.connection,
     topics: options.tables.map(({ topic }) => topic),
     basis: 'SOURCE',
     async bound() {
       if (running === undefined) throw new Error('the feed is not streaming')
-      const { source, work } = running
-      const now = await published(source, slotName(options.connection))
-      work.expect(now)
-      await work.reached(now.lsn)
+      const { source, work, onDisk } = running
+      const lsn = await onDisk()
+      work.expect(await published(source, slotName(options.connection)))
+      await work.reached(lsn)
       return work.complete()
     },
     async run(journal) {
@@ -80,7 +81,7 @@ export const slotFeed = (options: SlotFeedOptions): Feed => {
         const { followed, cursor } = await begin(source, options, journal)
         watch = watchRetained(source, options)
         const work = await startWork(source, options, followed, journal, cursor)
-        running = { source, work }
+        running = { source, work, onDisk: committedOnDisk(source) }
         await work.done
       } finally {
         running = undefined

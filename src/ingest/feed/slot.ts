@@ -170,8 +170,6 @@ export const createSlot = async (source: Sql, name: string): Promise<bigint> => 
 }
 
 export type Published = {
-  /** How far the source is, by what is on its disk. */
-  readonly lsn: bigint
   /** `schema.name` of each. */
   readonly tables: ReadonlySet<string>
   /** Those of them, or partitions of them, that have lost what tells their rows. */
@@ -179,16 +177,16 @@ export type Published = {
 }
 /** What the publication holds now. */
 export const published = async (source: Sql, name: string): Promise<Published> => {
-  const [row] = await source<{ lsn: string; tables: string[]; unidentified: string[] }[]>`
+  const [row] = await source<{ tables: string[]; unidentified: string[] }[]>`
     with held as materialized (
       select schemaname || '.' || tablename as name, format('%I.%I', schemaname, tablename)::regclass as id
       from pg_publication_tables where pubname = ${name})
-    select pg_current_wal_flush_lsn()::text as lsn, array(select name from held) as tables,
+    select array(select name from held) as tables,
       array(
         select name from held join pg_class c on c.oid = id or c.oid in (select relid from pg_partition_tree(id))
         where c.relreplident = 'n' or c.relreplident = 'd' and not exists (
           select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indimmediate)) as unidentified`
-  return { lsn: lsnOf(row!.lsn), tables: new Set(row!.tables), unidentified: row!.unidentified }
+  return { tables: new Set(row!.tables), unidentified: row!.unidentified }
 }
 
 /** Throws where the source refuses updates and deletes of what is published. */
