@@ -1,0 +1,32 @@
+-- Tables that no textbook has, and the rows that a snapshot finds in them.
+create extension hstore; create extension citext; create extension ltree;
+create schema "Mixed Case"; create schema sales;
+create type mood as enum ('sad', 'ok', 'it''s "fine"');
+create table "Mixed Case"."Order Items" ("Order Id" int, "lineNo" smallint, "Qty" numeric(10,3), "select" text, primary key ("Order Id", "lineNo"));
+create table types_t (id int primary key, si smallint, bi bigint, num numeric, num2 numeric(20,4), mon money, r real, d double precision, b bool, t text, ch char(5), ci citext,
+  by bytea, u uuid, js json, jb jsonb, da date, ts timestamp, tstz timestamptz, ip inet, mo mood, ia int[], tsa timestamptz[], hs hstore, lt ltree, tsr tstzrange, bt1 bit(1), pt point);
+create table toast_t (id int primary key, v int, big text, bigj jsonb, bigb bytea, biga text[]);
+create table toast_full (id int primary key, v int, big text); alter table toast_full replica identity full;
+create table nopk_full (a int, b text); alter table nopk_full replica identity full;
+create table nopk_default (a int, b text);
+create table uniqidx (k text not null, v int); create unique index uniqidx_k on uniqidx (k); alter table uniqidx replica identity using index uniqidx_k;
+create table nullpk_uniq (a int unique, b text); alter table nullpk_uniq replica identity full;
+create table keychg (id int primary key, v text);
+create table parted (id int, region text, v int, primary key (id, region)) partition by list (region);
+create table parted_eu partition of parted for values in ('eu'); create table parted_us partition of parted for values in ('us');
+create table evolve (id int primary key, a text, b int);
+create table trunc_t (id int primary key, v int); create table trunc_child (id int primary key, tid int references trunc_t);
+create table big_tx (id bigint primary key, grp int, v text);
+create table gen_t (id int generated always as identity primary key, a int, twice int generated always as (a * 2) stored);
+create table sales.customers (id uuid primary key, name text, created timestamptz default now());
+create table casc_p (id int primary key); create table casc_c (id int primary key, pid int references casc_p on delete cascade on update cascade);
+create table snaprows (id int primary key, v text);
+create table dbz_signal (id varchar(64) primary key, type varchar(32) not null, data varchar(2048));
+insert into snaprows select g, 'row ' || g from generate_series(1, 500) g;
+insert into types_t (id) values (0);
+insert into types_t values (1, -32768, 9223372036854775807, 12345678901234567890.123456789, 10.5, 1234.56, 1.1, 0.1, true, E'a\tb\u00e9\U0001F600', 'ab', 'CiTeXt', '\x00ff', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a": 1.10, "a": 2}', '{"b":null,"big":12345678901234567890}', '2024-02-29', '2024-03-10 02:30:00.123456', '2024-03-10 02:30:00.123456+02', '10.1.2.3/8', 'it''s "fine"', '{1,2,3}', '{2024-01-01 00:00:00+00}', 'a=>1,b=>NULL', 'top.sub', '[2024-01-01 00:00:00+00,2024-02-01 00:00:00+00)', '1', '(1.5,2.5)');
+insert into types_t (id, num, d, da, ts, tstz) values (2, 'NaN', 'Infinity', 'infinity', 'infinity', '-infinity'), (3, 0, 0, '0044-03-15 BC', '1999-01-01', now());
+insert into types_t (id, bi, da, ts) values (4, 9007199254740993, '2024-01-01', '1000-01-01 00:00:00.000001'), (5, -9007199254740993, '1969-12-31', '1969-12-31 23:59:59.999999');
+insert into evolve values (1, 'one', 1);
+insert into gen_t (a) values (1);
+insert into toast_t select g, 0, md5(g::text), '{}', '', '{}' from generate_series(1, 3) g;
