@@ -13,6 +13,7 @@ import {
   customers,
   holdApplier,
   incompressible,
+  ORDERS,
   order,
   position,
   run,
@@ -39,6 +40,32 @@ test('C8 an applier that does not know a registered generation stops with a mess
   expect(await position('customers')).toMatchObject({ next: 1 })
   const more = { ...CUSTOMERS, from: 2n, to: 3n, records: [customer(2, { id: 'c' })] }
   await expect(pump.sink.deliver(more)).rejects.toThrow(/stopped/)
+})
+
+test('what Postgres refuses and no record is to blame for stops the pump with where and why, parks nothing, and is applied after a new start', async () => {
+  const source = memorySource(bothTopics)
+  const { pump, failures } = await run(source)
+  source.append(customer(0, { id: 'a' }), order(0, { id: 'o' }))
+  await Promise.all([untilAt('customers', 1), untilAt('orders', 1)])
+  await sql`alter table shop.order rename to mislaid`
+  source.append(order(1, { id: 'p' }))
+  await until(() => failures.length > 0, 'failed')
+  await sql`alter table shop.mislaid rename to "order"`
+  expect(failures).toEqual([
+    expect.stringMatching(
+      /^what was read of orders-0 from offset 1 can't be applied, .*\(SQLSTATE 42P01\): nothing is lost/,
+    ),
+  ])
+  source.append(customer(1, { id: 'b' }))
+  await expect(pump.sink.deliver({ ...ORDERS, from: 2n, to: 3n, records: [] })).rejects.toThrow(/stopped/)
+  expect([await position('customers'), await position('orders')]).toMatchObject([{ next: 1 }, { next: 1 }])
+  expect(await sql`select from forebay.quarantine`).toHaveLength(0)
+  await source.stop()
+  const again = memorySource(bothTopics)
+  again.append(customer(0, { id: 'a' }), customer(1, { id: 'b' }), order(0, { id: 'o' }), order(1, { id: 'p' }))
+  await run(again)
+  await Promise.all([untilAt('customers', 2), untilAt('orders', 2)])
+  expect(await sql`select id from shop.order order by id`).toEqual([{ id: 'o' }, { id: 'p' }])
 })
 
 describe('C14 a source that went back in time', () => {

@@ -71,6 +71,26 @@ describe('C19 a record that can not be applied is parked alone', () => {
     expect((await parked()).map(({ offset }) => offset)).toEqual(['7', '17', '27', '37'])
   })
 
+  test('C19 a burst of poison in a row holds up neither what is among and behind it nor other partitions', async () => {
+    const source = memorySource(bothTopics)
+    const length = 80
+    const isGood = (offset: number) => offset === length / 2 || offset >= length
+    for (let offset = 0; offset <= length; offset++) {
+      // Half of it decoding refuses, half of it Postgres, which does not say which record it means.
+      const bad = offset % 2 === 0 ? { name: null } : { region: incompressible() }
+      source.append(customer(offset, { id: `c${offset}`, ...(isGood(offset) ? {} : bad) }))
+      if (offset % 10 === 0) source.append(order(offset / 10, { id: `o${offset}` }))
+    }
+    const { failures } = await run(source, { lanes: 1 })
+    await Promise.all([untilAt('customers', length + 1), untilAt('orders', length / 10 + 1)])
+    expect((await customers()).map(({ id }) => id)).toEqual([`c${length / 2}`, `c${length}`].sort())
+    expect((await parked()).map(({ offset }) => Number(offset))).toEqual(
+      [...Array(length + 1).keys()].filter((offset) => !isGood(offset)),
+    )
+    expect(await sql`select count(*)::int as n from shop.order`).toEqual([{ n: length / 10 + 1 }])
+    expect(failures).toEqual([])
+  })
+
   test('C19 a key that moves to another tenant is parked, and the key stays with its own', async () => {
     const source = memorySource([CUSTOMERS])
     source.append(
