@@ -7,7 +7,7 @@ import { freePorts } from '../support/child.ts'
 import { begin } from '../support/forebay.ts'
 import { ownRestartableKafka } from '../support/kafka.ts'
 import { freshDatabase } from '../support/postgres.ts'
-import { ownRedis } from '../support/redis.ts'
+import { ownRedis, pidOf } from '../support/redis.ts'
 import {
   answered,
   breakerOf,
@@ -90,15 +90,24 @@ test('Redis may be away at the start, come, and be killed at work: the answers s
   const redis = await ownRedis({ port })
   await expect.poll(() => breakerOf(running, 'redis'), { timeout: 10_000 }).toBe('0')
   expect(await Promise.all(Array.from({ length: 20 }, () => answered(running)))).toEqual(Array(20).fill(wanted))
+  // It stands still: views go on, and what it holds of before does not come back with it.
+  const pid = await pidOf(redis.url)
+  process.kill(pid, 'SIGSTOP')
+  expect((await running.post('orders', [order(91)])).status).toBe(202)
+  await expect.poll(async () => (await answered(running)).orderCount, { timeout: 10_000 }).toBe(11)
+  const more = await answered(running)
+  process.kill(pid, 'SIGCONT')
+  await expect.poll(() => breakerOf(running, 'redis'), { timeout: 10_000 }).toBe('0')
   const during = Array.from({ length: 60 }, async (_, i) => {
     await sleep(i * 5)
     return answered(running)
   })
+  await sleep(100)
   await redis.kill9()
-  expect(await Promise.all(during)).toEqual(Array(60).fill(wanted))
+  expect(await Promise.all(during)).toEqual(Array(60).fill(more))
 
-  expect((await running.post('orders', [order(91)])).status).toBe(202)
-  await expect.poll(async () => (await answered(running)).orderCount).toBe(11)
+  expect((await running.post('orders', [order(100)])).status).toBe(202)
+  await expect.poll(async () => (await answered(running)).orderCount).toBe(12)
   expect(running.child.alive()).toBe(true)
 })
 

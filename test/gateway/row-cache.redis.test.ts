@@ -2,9 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createRowCache } from '../../src/gateway/read/row-cache.ts'
+import type { StoredRow } from '../../src/gateway/read/row-sql.ts'
+import { connectRedis } from '../../src/platform/redis.ts'
 import { fillRow, invalidateRow, readRows, rowCacheKey } from '../../src/platform/row-cache.ts'
 import { until } from '../kafka/client.ts'
-import { ownRedis, type RedisService, startRedis } from '../support/redis.ts'
+import { ownRedis, pidOf, type RedisService, startRedis } from '../support/redis.ts'
 import { desk } from './support/desk.ts'
 import { readModel, startWorld, type World } from './support/world.ts'
 
@@ -182,6 +185,45 @@ test('C22 an answer about fields that pending work doesn’t touch is fresh, and
   expect(await lag('ada', 'id orders { id }')).toBeGreaterThanOrEqual(2_000)
   await sql`delete from forebay.dirty`
   await forget()
+})
+
+test('law 6 a row whose drop Redis missed while it stood still does not come back, and rows are kept again soon', async () => {
+  const lost = connectRedis(redis.url)
+  try {
+    const cache = createRowCache(lost, () => Date.now())
+    const scope = { hash: 'lost', tenant: 'acme', maxLagMs: 30_000, basis: 'LOG' as const }
+    const row = (version: string) => ({ version, key: '["a"]', fields: { version } }) as unknown as StoredRow
+    const got = async () => (await cache.get(scope, [['a']]))[0]?.row.version
+    const fill = (version: string) => cache.fill(scope, row(version), Date.now())
+    const used = () => expect.poll(() => lost.state(), { timeout: 5_000, interval: 5 }).toBe('CLOSED')
+    await expect.poll(async () => (await lost.attempt((one) => one.ping())).ok).toBe(true)
+    await used()
+    fill('00000000000000000001')
+    await expect.poll(got).toBe('00000000000000000001')
+    const pid = await pidOf(redis.url)
+    process.kill(pid, 'SIGSTOP')
+    try {
+      while (lost.state() === 'CLOSED') expect(await got()).toBeUndefined()
+      // Ingest is refused as well: the row has changed, and Redis is not told.
+      expect(await lost.attempt((one) => invalidateRow(one, scope, ['a'], 2n))).toEqual({ ok: false })
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await used()
+    expect(await readRows(client, scope, [['a']])).toMatchObject([{ version: '00000000000000000001' }])
+    expect(await got()).toBeUndefined()
+    await expect
+      .poll(
+        () => {
+          fill('00000000000000000002')
+          return got()
+        },
+        { timeout: 5_000, interval: 100 },
+      )
+      .toBe('00000000000000000002')
+  } finally {
+    lost.end()
+  }
 })
 
 test('law 6 with a cache, without one, and with Redis killed midway the answers are the same', async () => {

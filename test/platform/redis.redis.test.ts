@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { connectRedis, type RedisClient } from '../../src/platform/redis.ts'
-import { ownRedis } from '../support/redis.ts'
+import { ownRedis, pidOf } from '../support/redis.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -77,8 +77,7 @@ test('a hung server (SIGSTOP) costs at most one timeout, and is used again when 
   const { url } = await up()
   const redis = client(url)
   await expect.poll(() => get(redis)).toEqual({ ok: true, value: null })
-  const info = await redis.attempt((commands) => commands.info('server'))
-  const pid = Number(/process_id:(\d+)/.exec(info.ok ? info.value : '')?.[1])
+  const pid = await pidOf(url)
   process.kill(pid, 'SIGSTOP')
   cleanups.push(() => process.kill(pid, 'SIGCONT'))
   const [, took] = await timed(() => Promise.all(Array.from({ length: 10 }, () => get(redis))))

@@ -86,6 +86,13 @@ const settings = (port: number): string[] => [
   'no',
 ]
 
+/** Its process, to be stopped and continued; on this machine, as the servers above are. */
+export async function pidOf(url: string): Promise<number> {
+  const client = new Redis(url)
+  const info = await client.info('server').finally(() => client.disconnect())
+  return Number(/process_id:(\d+)/.exec(info)?.[1])
+}
+
 async function answers(port: number, child: Child, timeoutMs = 30_000): Promise<void> {
   const probe = async (): Promise<void> => {
     const client = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null })

@@ -1,8 +1,8 @@
 /**
  * Rows by key from Redis. Only whole rows by full key (C29), kept for half of the view's `maxLag` and served only while they keep
- * the promise, so an answer is the same with and without it, but for its asOf. Redis away: every read is a miss.
+ * the promise, so an answer is the same with and without it, but for its asOf. Redis away: every read is a miss. Once it is back, nothing
+ * counts that was read before: a drop may have missed it, and who has seen the row from Postgres meanwhile would see it go back.
  */
-
 import { counter } from '../../platform/metrics.ts'
 import type { RedisClient } from '../../platform/redis.ts'
 import { fillRow, type RowKey, type RowScope, readRows } from '../../platform/row-cache.ts'
@@ -20,25 +20,36 @@ export type RowCache = {
 
 const reads = counter({ name: 'forebay_row_cache_reads_total', help: 'Rows asked of Redis.', labels: ['result'] })
 
+/** So long after Redis was last away here, every other process has found it again too: its client probes each second. */
+const settledMs = 2_000
+
 /** `now`: the upper bound of the primary's clock, in milliseconds. */
-export const createRowCache = (redis: RedisClient, now: () => number): RowCache => ({
-  get: async (scope, keys) => {
-    const answer = await redis.attempt((client) => readRows(client, scope, keys))
-    const oldest = now() - scope.maxLagMs
-    return keys.map((_, i) => {
-      const cached = answer.ok ? answer.value[i] : undefined
-      const { basis, ...row } =
-        cached !== undefined && cached.asOf >= oldest
-          ? (JSON.parse(cached.row) as StoredRow & { readonly basis: Basis })
-          : { basis: undefined }
-      const fit = cached !== undefined && basis === scope.basis
-      reads.inc({ result: fit ? 'hit' : 'miss' })
-      return fit ? { row: { ...(row as StoredRow), version: cached.version }, asOf: cached.asOf } : undefined
-    })
-  },
-  fill: (scope, { version, fields, key, incomplete, classes }, asOf) => {
-    const row = JSON.stringify({ fields, key, incomplete, classes, basis: scope.basis })
-    const own = JSON.parse(key) as RowKey
-    void redis.attempt((client) => fillRow(client, scope, own, { version, asOf, row }, scope.maxLagMs / 2))
-  },
-})
+export const createRowCache = (redis: RedisClient, now: () => number): RowCache => {
+  let trusted = 0
+  const attempt: RedisClient['attempt'] = async (commands) => {
+    const answer = await redis.attempt(commands)
+    if (!answer.ok) trusted = now() + settledMs
+    return answer
+  }
+  return {
+    get: async (scope, keys) => {
+      const answer = await attempt((client) => readRows(client, scope, keys))
+      const oldest = Math.max(now() - scope.maxLagMs, trusted)
+      return keys.map((_, i) => {
+        const cached = answer.ok ? answer.value[i] : undefined
+        const { basis, ...row } =
+          cached !== undefined && cached.asOf >= oldest
+            ? (JSON.parse(cached.row) as StoredRow & { readonly basis: Basis })
+            : { basis: undefined }
+        const fit = cached !== undefined && basis === scope.basis
+        reads.inc({ result: fit ? 'hit' : 'miss' })
+        return fit ? { row: { ...(row as StoredRow), version: cached.version }, asOf: cached.asOf } : undefined
+      })
+    },
+    fill: (scope, { version, fields, key, incomplete, classes }, asOf) => {
+      const row = JSON.stringify({ fields, key, incomplete, classes, basis: scope.basis })
+      const own = JSON.parse(key) as RowKey
+      void attempt((client) => fillRow(client, scope, own, { version, asOf, row }, scope.maxLagMs / 2))
+    },
+  }
+}
