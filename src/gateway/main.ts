@@ -200,7 +200,11 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     ready: async () => {
       const snapshot = watch.current()
       if (!snapshot) return { ready: false, reason: 'Postgres does not answer' }
-      const waiting = [...bases.values()].filter((basis) => viewFreshness(snapshot, basis, clock.upper()).asOf === null)
+      // One that waits for somebody to act keeps no other view from being asked for.
+      const waiting = [...bases.values()].filter((basis) => {
+        const { asOf, sources } = viewFreshness(snapshot, basis, clock.upper())
+        return asOf === null && !sources.some(({ state }) => state === 'PAUSED')
+      })
       const names = waiting.map(({ view }) => view.name).join(', ')
       return waiting.length === 0 ? { ready: true } : { ready: false, reason: `not caught up yet: ${names}` }
     },

@@ -35,7 +35,7 @@ export type IngestOptions = {
 }
 export type Ingest = {
   readonly routes: readonly Route[]
-  /** Connected to the log, and everything that was in it at the start is in the views. */
+  /** Connected to the log, and everything that was in it at the start is in the views, but for partitions that wait for somebody. */
   ready(): Promise<Readiness>
   stop(): Promise<void>
 }
@@ -122,7 +122,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       const trouble = source.status() ?? pump.trouble()
       if (trouble) return { ready: false, reason: trouble }
       const [state] = await sql<{ unobserved: number; filling: boolean }[]>`
-        select (select count(*)::int from forebay.positions where frontier is null and state = 'RUNNING') as unobserved,
+        select (select count(*)::int from forebay.positions where frontier is null and state = 'RUNNING' and reason is null) as unobserved,
           exists (
             select from forebay.generations g where retired_at is null
               and exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null)) as filling`

@@ -67,6 +67,20 @@ test('a view that nothing keeps is UNAVAILABLE, the others are answered', async 
   await until(async () => (await world.ask('{ lineFiles { nodes { line } } }', agent)).status === 200)
 })
 
+test('a view without a bound keeps the gateway from being ready, unless it waits for somebody to act', async () => {
+  const { sql } = world.database
+  const [{ topic } = { topic: '' }] = await sql<
+    { topic: string }[]
+  >`select topic from forebay.positions order by 1 limit 1`
+  const was = await sql`select frontier from forebay.positions where topic = ${topic}`
+  await sql`update forebay.positions set frontier = null where topic = ${topic}`
+  await until(async () => !(await world.gateway.ready()).ready)
+  expect(await world.gateway.ready()).toMatchObject({ reason: expect.stringMatching(/^not caught up yet: /) })
+  await sql`update forebay.positions set reason = 'its schema does not fit' where topic = ${topic}`
+  await until(async () => (await world.gateway.ready()).ready)
+  await sql`update forebay.positions set frontier = ${was[0]!.frontier}, reason = null where topic = ${topic}`
+})
+
 test('a statement that takes too long is stopped and TOO_COSTLY', async () => {
   const { sql } = world.database
   const { table } = world.views.get('LineFile')!

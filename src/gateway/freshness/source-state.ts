@@ -1,7 +1,7 @@
 /**
  * How a partition is, told from what is stored of it. Three things are known: whether it may be read (`Stored`; HELD: it may, but its
  * reader waits at a record that it can't read yet), whether its log has answered lately (`Asked`), and whether all that the log held then
- * is applied (`Progress`). The table is total: the compiler asks for what would be left out.
+ * is applied (`Progress`). The tables are total: the compiler asks for what would be left out.
  *
  * Idle is fresh: a log that answers and holds nothing new is as good as one that moves. One that doesn't answer is STUCK until it does,
  * by itself; one that can't be read on rightly is STUCK until an operator acts, and so is one that was PAUSED.
@@ -28,36 +28,15 @@ const held: Shown = { state: 'PAUSED', needs: 'ANSWER' }
 const paused: Shown = { state: 'PAUSED', needs: 'OPERATOR' }
 const stuck: Shown = { state: 'STUCK', needs: 'OPERATOR' }
 
-const table: Record<Stored | 'HELD', Record<Asked, Record<Progress, Shown>>> = {
-  RUNNING: {
-    ANSWERED: { PASSED: idle, BEHIND: running },
-    REFUSED: { PASSED: unasked, BEHIND: unasked },
-    SILENT: { PASSED: unasked, BEHIND: unasked },
-    NEVER: { PASSED: running, BEHIND: running },
-    UNSOURCED: { PASSED: unasked, BEHIND: unasked },
-  },
-  HELD: {
-    ANSWERED: { PASSED: held, BEHIND: held },
-    REFUSED: { PASSED: held, BEHIND: held },
-    SILENT: { PASSED: held, BEHIND: held },
-    NEVER: { PASSED: held, BEHIND: held },
-    UNSOURCED: { PASSED: held, BEHIND: held },
-  },
-  PAUSED: {
-    ANSWERED: { PASSED: paused, BEHIND: paused },
-    REFUSED: { PASSED: paused, BEHIND: paused },
-    SILENT: { PASSED: paused, BEHIND: paused },
-    NEVER: { PASSED: paused, BEHIND: paused },
-    UNSOURCED: { PASSED: paused, BEHIND: paused },
-  },
-  STUCK: {
-    ANSWERED: { PASSED: stuck, BEHIND: stuck },
-    REFUSED: { PASSED: stuck, BEHIND: stuck },
-    SILENT: { PASSED: stuck, BEHIND: stuck },
-    NEVER: { PASSED: stuck, BEHIND: stuck },
-    UNSOURCED: { PASSED: stuck, BEHIND: stuck },
-  },
+const whileRead: Record<Asked, Record<Progress, Shown>> = {
+  ANSWERED: { PASSED: idle, BEHIND: running },
+  REFUSED: { PASSED: unasked, BEHIND: unasked },
+  SILENT: { PASSED: unasked, BEHIND: unasked },
+  NEVER: { PASSED: running, BEHIND: running },
+  UNSOURCED: { PASSED: unasked, BEHIND: unasked },
 }
+/** Whatever its log answers. */
+const whileNotRead: Record<Exclude<Stored, 'RUNNING'> | 'HELD', Shown> = { HELD: held, PAUSED: paused, STUCK: stuck }
 
 /** As forebay.positions has it. Times are milliseconds since 1970 by the primary's clock, rounded down. Offsets are text. */
 export type StoredPartition = {
@@ -99,7 +78,7 @@ export const partitionState = (partition: StoredPartition, now: number): Partiti
   const { nextOffset, observedEnd } = partition
   const passed = observedEnd !== null && BigInt(nextOffset) >= BigInt(observedEnd)
   const stored = partition.state === 'RUNNING' && partition.reason !== null ? 'HELD' : partition.state
-  const shown = table[stored][asked][passed ? 'PASSED' : 'BEHIND']
+  const shown = stored === 'RUNNING' ? whileRead[asked][passed ? 'PASSED' : 'BEHIND'] : whileNotRead[stored]
   switch (shown.needs) {
     case null:
       return { ...shown, since: null, reason: null }
