@@ -37,7 +37,7 @@ export const benchSoak = async ({ minutes, rate, customers }: SoakOptions): Prom
     try {
       await when(() => isObserved(run.sql), ingest)
       const pid = await childOf(ingest.pid)
-      const warm = Math.min(120, Math.round(minutes * 12))
+      const warm = Math.min(120, Math.round(minutes * 30))
       const seconds = minutes * 60 - warm
       const ledger = openLedger()
       const samples: Sample[] = []
