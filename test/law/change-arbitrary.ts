@@ -9,11 +9,20 @@ import type { Draw } from './draw.ts'
 import { type formatsOf, isDebeziumJson } from './formats.ts'
 import { KEYS, keyOf, makeRow } from './row-arbitrary.ts'
 import type { Row } from './seen.ts'
+import { leftOut, moved, snapshotAgain, type Table, truncated } from './upheaval-arbitrary.ts'
 
 export type History = {
   readonly writes: readonly SourceWrite[]
   /** What the source holds at the end: entity → key text → row. */
   readonly rows: ReadonlyMap<string, ReadonlyMap<string, Row>>
+}
+
+/** Every so often something happens that `upheaval-arbitrary.ts` knows; to entities in Debezium's JSON, which has words for it. */
+const upheaval = (draw: Draw, model: Model, table: Table, index: number, existing: boolean): readonly SourceWrite[] => {
+  if (draw.oneIn(20)) return truncated(table)
+  if (existing && draw.oneIn(8)) return moved(draw, table, index)
+  if (table.mine.size > 0 && draw.oneIn(20)) return snapshotAgain(draw, model, table)
+  return []
 }
 
 /** Rows of `snapshot` share one lsn, as an initial snapshot's do; after it each write has its own. */
@@ -23,6 +32,10 @@ export const makeHistory = (draw: Draw, model: Model, length: number): History =
   const writes: SourceWrite[] = []
   const snapshot = draw.below(Math.ceil(length / 3))
   let lsn = 1000n
+  const next = (): bigint => {
+    lsn += BigInt(1 + draw.below(3))
+    return lsn
+  }
   for (let i = 0; i < length; i++) {
     const entity = draw.pick(entities)
     const index = draw.below(KEYS)
@@ -32,7 +45,12 @@ export const makeHistory = (draw: Draw, model: Model, length: number): History =
     const existing = mine.get(id)
     const inSnapshot = i < snapshot
     if (inSnapshot && existing) continue
-    if (!inSnapshot) lsn += BigInt(1 + draw.below(3))
+    if (!inSnapshot && isDebeziumJson(entity)) {
+      const all = upheaval(draw, model, { entity, mine, next }, index, existing !== undefined)
+      writes.push(...all)
+      if (all.length > 0) continue
+    }
+    if (!inSnapshot) next()
     if (existing && draw.oneIn(7)) {
       mine.delete(id)
       writes.push({ entity, key, row: null, op: 'd', lsn })
@@ -40,7 +58,8 @@ export const makeHistory = (draw: Draw, model: Model, length: number): History =
     }
     const row = makeRow(draw, model, entity, index, existing)
     mine.set(id, row)
-    writes.push({ entity, key, row, op: inSnapshot ? 'r' : existing ? 'u' : 'c', lsn })
+    const left = existing && isDebeziumJson(entity) ? leftOut(draw, entity, existing, row) : []
+    writes.push({ entity, key, row, op: inSnapshot ? 'r' : existing ? 'u' : 'c', lsn, left })
   }
   return { writes, rows }
 }
@@ -56,20 +75,40 @@ export type Sent = Omit<LogRecord, 'offset'>
 export const makeLog = (draw: Draw, history: History, partitions: number, { encode }: Encoding): Log => {
   const entities = [...new Set(history.writes.map(({ entity }) => entity))]
   const incremental = new Set(draw.some(entities, 3).filter(isDebeziumJson))
-  const { reads = [], changes = [] } = Object.groupBy(history.writes, ({ entity, op }) =>
-    op === 'r' && incremental.has(entity) ? 'reads' : 'changes',
+  const { reads = [], changes = [] } = Object.groupBy(history.writes, ({ entity, op, snapshot }) =>
+    op === 'r' && snapshot === undefined && incremental.has(entity) ? 'reads' : 'changes',
   )
   const first = Map.groupBy(
     reads.flatMap((write) => encode(write, partitions, true)),
     partitionId,
   )
+  const others = changes.flatMap((write) =>
+    write.entity.conflict === 'OWNER' && write.op !== 't' && draw.oneIn(4) ? [write, foreign(write)] : [write],
+  )
   const rest = logOf(
     draw,
-    changes.flatMap((write) => encode(write, partitions)),
+    others.flatMap((write) => encode(write, partitions)),
+    isPlaced,
   )
   const ids = [...new Set([...first.keys(), ...rest.keys()])]
   return new Map(ids.map((id) => [id, withOffsets(draw, [...(first.get(id) ?? []), ...(rest.get(id) ?? [])])]))
 }
+
+/** Somebody who does not own the row deletes it. */
+const foreign = ({ entity, key, lsn }: SourceWrite): SourceWrite => ({
+  entity,
+  key,
+  row: null,
+  op: 'd',
+  lsn: lsn + 1n,
+  writer: 'another',
+})
+
+/** Both sides of a changed key, and what leaves a value out: they speak of what came before them. */
+const isPlaced = ({ value, headers }: Sent): boolean =>
+  '__debezium.newkey' in headers ||
+  '__debezium.oldkey' in headers ||
+  (value?.includes('__debezium_unavailable_value') ?? false)
 
 /** It says nothing of when it was read, so only its place in the log does: it can't be delivered again at a later one. */
 const isIncrementalRead = ({ value }: Sent): boolean => value?.includes('"snapshot":"incremental"') ?? false

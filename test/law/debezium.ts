@@ -4,13 +4,20 @@ import type { CellValue, LogRecord } from '../../src/ingest/change.ts'
 import type { Column, Entity } from '../../src/model/model.ts'
 import type { Row } from './seen.ts'
 
-/** One committed write of the source; `row` null: deleted. */
+/**
+ * One committed write of the source; `row` null: deleted. Op `t`: every row. `left`: columns that the source does not send. `moved`: one side of
+ * a changed key, which names the other. `snapshot`: one that is not the first. `writer`: if not the owner.
+ */
 export type SourceWrite = {
   readonly entity: Entity
   readonly key: Row
   readonly row: Row | null
-  readonly op: 'r' | 'c' | 'u' | 'd'
+  readonly op: 'r' | 'c' | 'u' | 'd' | 't'
   readonly lsn: bigint
+  readonly left?: readonly string[]
+  readonly moved?: { readonly side: 'old' | 'new'; readonly key: Row }
+  readonly snapshot?: 'true' | 'last'
+  readonly writer?: string
 }
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
@@ -40,19 +47,25 @@ export const debeziumRecords = (
   partitions: number,
   incremental = false,
 ): readonly Omit<LogRecord, 'offset'>[] => {
-  const { entity, key, row, op, lsn } = write
+  const { entity, key, row, op, lsn, left = [], moved, snapshot, writer = 'src' } = write
   const keyText = bare(JSON.stringify(rowJson(entity, key)))
   const us = eventMicros(lsn)
   const value = {
     before: op === 'd' ? { ...blank(entity), ...(rowJson(entity, key) as object) } : null,
-    after: row ? rowJson(entity, row) : null,
+    after: row ? { ...(rowJson(entity, row) as object), ...unsent(entity, left) } : null,
     source: {
       version: '3.4.0.Final',
       connector: 'postgresql',
-      name: 'src',
+      name: writer,
       ts_ms: `#long:${us / 1000n}`,
       ts_us: `#long:${us}`,
-      snapshot: incremental ? 'incremental' : op === 'r' ? 'true' : 'false',
+      snapshot: incremental
+        ? 'incremental'
+        : snapshot === 'last'
+          ? 'last_in_data_collection'
+          : op === 'r'
+            ? 'true'
+            : 'false',
       schema: 'public',
       table: entity.source.topic.split('.').at(-1)!,
       txId: incremental ? null : Number(lsn),
@@ -63,15 +76,24 @@ export const debeziumRecords = (
     op,
     ts_ms: `#long:${us / 1000n + 5n}`,
   }
+  const other = moved && bare(JSON.stringify(rowJson(entity, moved.key)))
   const record = {
     topic: entity.source.topic,
-    partition: partitionOf(keyText, partitions),
+    // A truncate has no key, and comes on some partition.
+    partition: op === 't' ? Number(lsn) % partitions : partitionOf(keyText, partitions),
     timestamp: Number(us / 1000n) + 10,
-    key: Buffer.from(keyText),
+    key: op === 't' ? null : Buffer.from(keyText),
     value: Buffer.from(bare(JSON.stringify(value))),
-    headers: {},
+    headers: other ? { [moved.side === 'old' ? '__debezium.newkey' : '__debezium.oldkey']: Buffer.from(other) } : {},
   }
   return op === 'd' ? [record, { ...record, value: null }] : [record]
+}
+
+/** Debezium's stand-in, alone or as the only element. */
+const unsent = (entity: Entity, left: readonly string[]): Record<string, Json> => {
+  const stand = '__debezium_unavailable_value'
+  const columns = entity.columns.filter(({ name }) => left.includes(name))
+  return Object.fromEntries(columns.map(({ path, list }) => [path.at(-1)!, list ? [stand] : stand]))
 }
 
 /** As a producer spreads keys. */

@@ -1,5 +1,5 @@
 /** Random entities: keys plain and composite, tenants by column and by join, to-one, to-many, self and non-key joins, soft deletes. */
-import type { Format } from '../../src/model/model.ts'
+import type { Conflict, Format } from '../../src/model/model.ts'
 import type { Draw } from './draw.ts'
 import { drawFormat, sourceWords } from './formats.ts'
 
@@ -28,6 +28,7 @@ export type EntitySpec = {
   readonly tenant: TenantSpec
   readonly deleted?: string
   readonly format: Format
+  readonly conflict: Conflict
 }
 
 const NAMES = ['Ant', 'Bee', 'Cat', 'Dog', 'Elk']
@@ -99,6 +100,7 @@ const makeEntity = (
     joins.push(toOne(prefix, parent.name, promised, own))
     if (tenant === 'column' && parent.tenant !== 'shared' && draw.oneIn(2)) tenant = { join: prefix }
   }
+  const format = drawFormat(draw)
   const entity: EntitySpec = {
     name,
     domain: draw.pick(['zoo', 'farm']),
@@ -107,7 +109,9 @@ const makeEntity = (
     joins,
     tenant,
     ...(columns.some((c) => c.name === 'gone') && draw.oneIn(2) ? { deleted: draw.pick(DELETED) } : {}),
-    format: drawFormat(draw),
+    format,
+    // Their event times rise with their versions, so that all come to the same.
+    conflict: format === 'DEBEZIUM' && draw.oneIn(2) ? draw.pick(['EVENT_TIME', 'FIELD_CLOCK', 'OWNER']) : 'VERSION',
   }
   for (const parent of parents) addBackwards(draw, entity, parent)
   return draw.oneIn(4) ? withSelf(entity) : entity
@@ -167,11 +171,13 @@ export const typeText = ({ type, nonNull, list }: Pick<ColumnSpec, 'type' | 'non
   `${list ? `[${type}!]` : type}${nonNull ? '!' : ''}`
 
 export const entityText = (entity: EntitySpec): string => {
-  const { name, domain, key, columns, joins, tenant, deleted, format } = entity
+  const { name, domain, key, columns, joins, tenant, deleted, format, conflict } = entity
+  const owner = conflict === 'OWNER' ? ', owner: "src"' : ''
   const options = [
     `domain: "${domain}"`,
     `key: ${names(key.map((k) => k.name))}`,
-    `source: { topic: "src.${lower(name)}", ${sourceWords(format)} }`,
+    `source: { topic: "src.${lower(name)}", ${sourceWords(format)}${owner} }`,
+    ...(conflict === 'VERSION' ? [] : [`conflict: ${conflict}`]),
     ...(deleted ? [`deleted: ${deleted}`] : []),
     ...(tenant === 'shared' ? ['shared: true'] : []),
   ]

@@ -48,7 +48,7 @@ export const formatsOf = (model: Model) => {
     const id = ids.get(write.entity.name)!
     switch (format) {
       case 'DEBEZIUM':
-        return write.lsn % 2n === 0n ? [plain!, ...rest] : [wrapped(plain!, write), ...rest]
+        return write.lsn % 2n === 0n || write.left?.length ? [plain!, ...rest] : [wrapped(plain!, write), ...rest]
       case 'DEBEZIUM_AVRO': {
         const key = framed(
           id + 1,

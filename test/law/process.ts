@@ -4,6 +4,7 @@ import { createApplier } from '../../src/ingest/apply/apply.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
 import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
+import { startSweeper } from '../../src/ingest/sweep.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { partitionId } from './change-arbitrary.ts'
 import type { Scene } from './scene.ts'
@@ -28,12 +29,19 @@ export const runProcess = async (work: Work): Promise<void> => {
         expectApplied(await applier.apply(batch))
       applying.over = true
     }
+    const ends = [...work.log.values()].map((lane) => {
+      const { topic, partition, offset } = lane.at(-1)!
+      return { topic, partition, start: 0n, end: offset + 1n }
+    })
+    const source = { extents: async () => ends }
+    const sweeper = startSweeper({ sql, model: work.model, catalog, source, ttl: 'P30D', auto: false })
     const maintainer = startMaintainer({ sql: own, catalog, published: async () => undefined, auto: false })
     const maintain = async (): Promise<void> => {
       for (;;) {
         const last = applying.over
         const { entries } = await maintainer.round(work.budget)
         if (entries > 0) continue
+        if ((await sweeper.sweep()) > 0) continue
         if (last && (await isQuiet(sql))) return
         await sleep(1)
       }
