@@ -36,12 +36,12 @@ const live = async () => {
   const rows = await s.database.sql<{ id: string }[]>`select id from shop.order where _live order by id`
   return rows.map(({ id }) => id).join(' ')
 }
-const truncate = (partition: number, version: number) => {
+const truncate = (partition: number, version: number, eventTime: string | null = null) => {
   const batch = s.stretch(partition, [order('unused', null, 1)])
   const one: Truncate = {
     entity: 'Order',
     version: { kind: 'ordered', epoch: 0, major: BigInt(version), minor: 1n },
-    eventTime: null,
+    eventTime,
     position: { topic: 'log', partition, offset: batch.from },
   }
   return s.applier.apply([{ ...batch, items: batch.items.map((item) => ({ ...item, changes: [], truncates: [one] })) }])
@@ -69,6 +69,22 @@ test('C17 a truncate takes rows below it away in its own time, and drops what la
   await s.drain()
   expect(await s.read('CustomerOrders', 'c')).toMatchObject({ orders: 1 })
   expect(await s.database.sql`select from forebay.dirty`).toEqual([])
+})
+
+test('C17 an incremental read from before the truncate, which has no version, is dropped by its time', async () => {
+  await s.database.sql`insert into forebay.positions (topic, partition, next_offset) values ('log', 7, 0)`
+  await truncate(7, 10, '2026-09-21T14:13:20.010Z')
+  await sweeper().sweep()
+  const readAt = (id: string, version: number): Change => ({
+    ...order(id, null, version),
+    version: { kind: 'incremental', epoch: 0 },
+    live: false,
+  })
+  expect(await s.apply(1, readAt('before', 9), readAt('after', 11))).toMatchObject({
+    rows: 1,
+    dropped: [{ entity: 'Order', reason: 'truncated', count: 1 }],
+  })
+  expect(await live()).toBe('after')
 })
 
 test('C17 a writer under way when the truncate comes is waited for, so no sweep is over before its row is there', async () => {

@@ -1,5 +1,6 @@
 /** What a batch's changes are measured by beside the rows themselves. Read under the catalog's lock: see `lockCatalog`. */
 import type { Change, OrderedVersion, ReplaceSet } from '../change.ts'
+import { microsOf } from '../decode/instant.ts'
 import type { Tx } from './fence.ts'
 import { compareVersions } from './fold.ts'
 import type { Item } from './stretch.ts'
@@ -9,9 +10,11 @@ export type SnapshotState = {
   readonly major: bigint
   readonly state: 'READING' | 'READ' | 'SWEPT'
 }
+/** Where an entity was truncated. `at`: when, by its source's clock. */
+export type Floor = { readonly version: OrderedVersion; readonly at: string | null }
 /** By entity: up to where it was truncated (C17), and its latest snapshot (C13). */
 export type Bounds = {
-  readonly floors: ReadonlyMap<string, OrderedVersion>
+  readonly floors: ReadonlyMap<string, Floor>
   readonly snapshots: ReadonlyMap<string, SnapshotState>
 }
 
@@ -20,16 +23,16 @@ type Stored = { readonly entity: string; readonly epoch: number; readonly versio
 export const readBounds = async (tx: Tx): Promise<Bounds> => {
   const [row] = await tx<
     {
-      floors: readonly (Stored & { readonly tie: string })[]
+      floors: readonly (Stored & { readonly tie: string; readonly at: string | null })[]
       snapshots: readonly (Stored & { readonly state: SnapshotState['state'] })[]
     }[]
   >`
     select
-      (select coalesce(json_agg(json_build_object('entity', entity, 'epoch', epoch, 'version', version::text, 'tie', tie::text)), '[]') from forebay.floors) as floors,
+      (select coalesce(json_agg(json_build_object('entity', entity, 'epoch', epoch, 'version', version::text, 'tie', tie::text, 'at', forebay.iso(event_time))), '[]') from forebay.floors) as floors,
       (select coalesce(json_agg(json_build_object('entity', entity, 'epoch', epoch, 'version', version::text, 'state', state)), '[]') from forebay.snapshots) as snapshots`
-  const floors = row!.floors.map(({ entity, epoch, version, tie }): [string, OrderedVersion] => [
+  const floors = row!.floors.map(({ entity, epoch, version, tie, at }): [string, Floor] => [
     entity,
-    { kind: 'ordered', epoch, major: BigInt(version), minor: BigInt(tie) },
+    { version: { kind: 'ordered', epoch, major: BigInt(version), minor: BigInt(tie) }, at },
   ])
   const snapshots = row!.snapshots.map(({ entity, epoch, version, state }): [string, SnapshotState] => [
     entity,
@@ -38,10 +41,18 @@ export const readBounds = async (tx: Tx): Promise<Bounds> => {
   return { floors: new Map(floors), snapshots: new Map(snapshots) }
 }
 
-/** Whether a truncate came after it. An incremental read has no version: what became of its row the stream's own changes say. */
-export const isBelowFloor = ({ entity, version }: Change | ReplaceSet, floors: Bounds['floors']): boolean => {
+/**
+ * Whether a truncate came after it. An incremental read has no version, so its time tells. One that was read within the clocks' difference
+ * after the truncate may be dropped too: what was there by then was written after it, and comes as a change of its own.
+ */
+export const isBelowFloor = (
+  { entity, version, eventTime }: Change | ReplaceSet,
+  floors: Bounds['floors'],
+): boolean => {
   const floor = floors.get(entity)
-  return floor !== undefined && version.kind === 'ordered' && compareVersions(version, floor) <= 0
+  if (floor === undefined) return false
+  if (version.kind === 'ordered') return compareVersions(version, floor.version) <= 0
+  return eventTime !== null && floor.at !== null && microsOf(eventTime) <= microsOf(floor.at)
 }
 
 /** Without the changes that a truncate came after; they are counted as dropped. */

@@ -24,8 +24,8 @@ export const raiseFloors = async (
   const raised = new Map<string, Truncate>()
   for (const one of truncates) {
     const floor = floors.get(one.entity)
-    if (floor && compareVersions(one.version, floor) <= 0) continue
-    floors.set(one.entity, one.version)
+    if (floor && compareVersions(one.version, floor.version) <= 0) continue
+    floors.set(one.entity, { version: one.version, at: one.eventTime })
     raised.set(one.entity, one)
   }
   if (raised.size === 0) return floors
