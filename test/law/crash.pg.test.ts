@@ -91,7 +91,7 @@ const textOf = (headers: LogRecord['headers']): Record<string, string> =>
 
 const isApplied = async (sql: Sql): Promise<boolean> => {
   const [row] = await sql<{ applied: boolean }[]>`
-    select not exists (select from forebay.dirty) and not exists (
+    select not exists (select from forebay.dirty) and not exists (select from forebay.snapshots where state = 'READ') and not exists (
       select from forebay.journal_ends e left join forebay.positions p using (topic, partition)
       where p.next_offset is distinct from e.next_offset and e.next_offset > 0) as applied`
   return row!.applied

@@ -196,6 +196,14 @@ test('C15 a key that had a row before waits likewise', async () => {
   expect(await totals()).toBe('new=77')
 })
 
+test('C15 a row from another key takes nothing from one that a truncate has left here for the moment', async () => {
+  await s.apply(0, order('old', null, 6, 77), order('new', null, 1, 5))
+  await s.apply(1, moved('new', 'old', 7))
+  expect(await totals()).toBe('old=77')
+  await s.apply(0, removed('old', 'new', 7))
+  expect(await totals()).toBe('new=77')
+})
+
 test('C15 a row whose old image nobody has is not shown with nulls in its place, until a full image comes', async () => {
   await s.apply(0, removed('never', 'new', 5))
   const partial: Change = {

@@ -37,11 +37,12 @@ export const runProcess = async (work: Work): Promise<void> => {
     const sweeper = startSweeper({ sql, model: work.model, catalog, source, ttl: 'P30D', auto: false })
     const maintainer = startMaintainer({ sql: own, catalog, published: async () => undefined, auto: false })
     const maintain = async (): Promise<void> => {
-      for (;;) {
+      for (let idle = 0; ; ) {
         const last = applying.over
         const { entries } = await maintainer.round(work.budget)
         if (entries > 0) continue
-        if ((await sweeper.sweep()) > 0) continue
+        idle += 1
+        if ((last || idle % 8 === 0) && (await sweeper.sweep()) > 0) continue
         if (last && (await isQuiet(sql))) return
         await sleep(1)
       }

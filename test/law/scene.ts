@@ -20,7 +20,7 @@ export type Scene = {
   readonly budget: number
 }
 
-const LENGTH = 140
+const LENGTH = 110
 
 export const makeScene = async (text: string, numbers: readonly number[]): Promise<Scene> => {
   const model = await loadModel(text)

@@ -38,9 +38,10 @@ export const versionMerge = (payload: readonly string[]): Merge => ({
       '_raw',
       `case when excluded._absent is null or e._raw is null then excluded._raw else nullif((select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(e._raw) where key = any(excluded._absent)) || coalesce(excluded._raw, '{}'), '{}') end`,
     ],
+    // A row that came from another key has nothing of the one that is stored here, which a truncate may be about to take away.
     [
       '_absent',
-      `case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent)), '{}') end`,
+      `case when excluded._absent is null then null else nullif(array(select a from unnest(excluded._absent) a where e._deleted or a = any(e._absent) or excluded._awaits is not null and not ${equal}), '{}') end`,
     ],
     // A change of the key waits for what the row held under its old one; what it waits for is still lacking after a partial change (C15).
     [
