@@ -33,7 +33,7 @@ const follow = async (through: (url: string) => string = (url) => url) => {
 }
 
 /** Writes all along; what fails while the server is away is written by a later round. */
-const startWriter = ({ sql }: Source) => {
+const startWriter = ({ sql }: Source, everyMs = 5) => {
   let writing = true
   const write = async (): Promise<void> => {
     for (let round = 0; writing; round++) {
@@ -45,7 +45,7 @@ const startWriter = ({ sql }: Source) => {
           await tx`insert into lines (item_id, no, amount) values (${round % 100}, ${round}, ${round})`
         })
         .catch(() => sleep(20))
-      await sleep(5)
+      await sleep(everyMs)
     }
   }
   const running = write()
@@ -138,7 +138,8 @@ test('a process that stands still loses its feed to another, and doubles and los
   const { source, own } = await follow()
   const zombie = await startChild(own)
   await untilEqual(source, own)
-  const writer = startWriter(source)
+  // Slowly: until the frozen one's stream and session are ended, what is written only piles up.
+  const writer = startWriter(source, 60)
   await more(own, 'the first process feeds')
   zombie.child.kill('SIGSTOP')
   await startChild(own)
