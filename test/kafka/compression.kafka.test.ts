@@ -6,6 +6,7 @@ import * as snappy from 'snappy'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { kafkaSource } from '../../src/ingest/source/kafka.ts'
 import type { LogSource } from '../../src/ingest/source.ts'
+import { javaTools, produceByJava } from '../support/java-producer.ts'
 import { ownRestartableKafka, startKafka } from '../support/kafka.ts'
 import { type Client, kafkaClient, until } from './client.ts'
 import { type MemorySink, memorySink } from './memory-sink.ts'
@@ -78,6 +79,24 @@ test.each(codecs)(
       await until(() => sink.records().length === values.length, 'all delivered')
     })
     expect(sink.values()).toEqual(values)
+    expect(batches).toBeGreaterThan(0)
+  },
+)
+
+const tools = await javaTools()
+test.skipIf(tools === undefined).each(codecs)(
+  "records in %s that Kafka's own producer compressed are read as they were sent",
+  async (name, type) => {
+    const topic = await client.topic(1, [{ name: 'compression.type', value: 'producer' }])
+    const lines = values.slice(0, 302).map((value) => value.slice(0, 20_000))
+    await produceByJava(tools!, { brokers, topic, compression: name, lines, count: 500 })
+    const sink = memorySink()
+    const batches = await counted(type, async () => {
+      await start([topic], sink)
+      await until(() => sink.records().length === 500, 'all delivered')
+    })
+    expect(sink.values().filter((value) => !lines.includes(value))).toEqual([])
+    expect(new Set(sink.values()).size).toBeGreaterThan(100)
     expect(batches).toBeGreaterThan(0)
   },
 )

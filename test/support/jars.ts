@@ -8,7 +8,9 @@ import { installDebian, onPath, run } from './find.ts'
  * The class path of what `maven/<name>.pom.xml` names, downloaded once to ~/.cache/forebay (XDG_CACHE_HOME), a folder a
  * version of the pom. Undefined where there is neither Java and Maven nor the right to install them.
  */
-export async function classPath(name: 'kafka' | 'connect'): Promise<{ java: string; jars: string } | undefined> {
+export async function classPath(
+  name: 'kafka' | 'connect' | 'tools',
+): Promise<{ java: string; jars: string } | undefined> {
   const pom = join(import.meta.dirname, 'maven', `${name}.pom.xml`)
   const hash = createHash('sha256')
     .update(await readFile(pom))
