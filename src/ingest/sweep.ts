@@ -14,6 +14,7 @@ import { columnOf } from '../model/sql/row-scope.ts'
 import { log } from '../platform/log.ts'
 import { counter } from '../platform/metrics.ts'
 import type { Sql } from '../platform/postgres.ts'
+import { countAwaiting } from './apply/awaiting.ts'
 import { collectStatement } from './apply/entity-statement.ts'
 import { holdCatalog, type Origins, type Tx } from './apply/fence.ts'
 import { heldOrigins, releaseFloor } from './apply/floor.ts'
@@ -94,7 +95,9 @@ export const startSweeper = (options: {
         total += some
       }
     }
-    await sql`delete from forebay.key_changes where at < now() - ${ttl}::text::interval`
+    await countAwaiting(sql, model)
+    await sql`
+      delete from forebay.key_changes where at < now() - ${ttl}::text::interval`
     return total
   }
   const loop = async (): Promise<void> => {

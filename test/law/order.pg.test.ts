@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Change, Truncate } from '../../src/ingest/change.ts'
 import { startSweeper } from '../../src/ingest/sweep.ts'
+import { metricsText } from '../../src/platform/metrics.ts'
 import {
   brake,
   customer,
@@ -213,8 +214,12 @@ test('C15 a row whose old image nobody has is not shown with nulls in its place,
   }
   await s.apply(1, partial)
   expect(await totals()).toBe('')
+  await sweeper().collect()
+  expect((await metricsText()).text).toContain('forebay_rows_awaiting_image{entity="Order"} 1')
   await s.apply(1, { ...order('new', null, 6, 8), version: { kind: 'incremental', epoch: 0 }, live: false })
   expect(await totals()).toBe('new=8')
+  await sweeper().collect()
+  expect((await metricsText()).text).toContain('forebay_rows_awaiting_image{entity="Order"} 0')
 })
 
 test('C18 tombstones go after their time, and say from where the log may be read again', async () => {
