@@ -8,6 +8,8 @@ export type Client = {
   transactional(): Promise<Producer>
   /** Makes a topic of a name that nobody else has. */
   topic(partitions?: number, configEntries?: { name: string; value: string }[]): Promise<string>
+  /** Deletes the topic and makes another of its name, with one partition, as soon as the broker lets it. */
+  makeAnew(topic: string): Promise<void>
   /** Records in these topics, markers of transactions included. */
   count(topics: readonly string[]): Promise<number>
   send(
@@ -47,6 +49,15 @@ export const kafkaClient = async (brokers: string[]): Promise<Client> => {
         if ((error as { type?: string }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
       })
       return topic
+    },
+    async makeAnew(topic) {
+      await admin.deleteTopics({ topics: [topic] })
+      const made = () =>
+        admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).then(
+          () => true,
+          () => false,
+        )
+      await until(made, 'made anew')
     },
     async count(topics) {
       let total = 0

@@ -153,16 +153,7 @@ test('C21 a topic that was made anew while it was read is stuck and not read fro
   await start([topic, other], sink)
   await client.send(topic, numbers(0, 10))
   await until(() => sink.values().length === 10, 'delivered')
-  await client.admin.deleteTopics({ topics: [topic] })
-  const make = () => client.admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
-  await until(
-    () =>
-      make().then(
-        () => true,
-        () => false,
-      ),
-    'made anew',
-  )
+  await client.makeAnew(topic)
   await client.send(topic, ['anew'])
   await client.send(other, ['flows'])
   await until(() => sink.stopped.has(`${topic}-0`), 'stuck', 40_000)

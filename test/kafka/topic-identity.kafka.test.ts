@@ -26,18 +26,9 @@ const open = async (topic: string): Promise<Shop> => {
 const items = (label: string, count: number): string[] =>
   Array.from({ length: count }, (_, i) => item(String(i), label))
 
-/** Deletes the topic, makes it anew and fills it, as fast as the broker lets it. */
+/** And fills it, by a producer that knows nothing of the old one. */
 const makeAnew = async (topic: string, values: readonly string[]): Promise<void> => {
-  await client.admin.deleteTopics({ topics: [topic] })
-  const make = () => client.admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
-  await until(
-    () =>
-      make().then(
-        () => true,
-        () => false,
-      ),
-    'made anew',
-  )
+  await client.makeAnew(topic)
   const another = await kafkaClient(kafka.brokers)
   await another.send(topic, values)
   await another.close()
