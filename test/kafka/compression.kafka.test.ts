@@ -88,7 +88,7 @@ test.skipIf(tools === undefined).each(codecs)(
   "records in %s that Kafka's own producer compressed are read as they were sent",
   async (name, type) => {
     const topic = await client.topic(1, [{ name: 'compression.type', value: 'producer' }])
-    const lines = values.slice(0, 302).map((value) => value.slice(0, 20_000))
+    const lines = values.slice(-12).map((value) => value.slice(0, 20_000))
     await produceByJava(tools!, { brokers, topic, compression: name, lines, count: 500 })
     const sink = memorySink()
     const batches = await counted(type, async () => {
@@ -96,7 +96,7 @@ test.skipIf(tools === undefined).each(codecs)(
       await until(() => sink.records().length === 500, 'all delivered')
     })
     expect(sink.values().filter((value) => !lines.includes(value))).toEqual([])
-    expect(new Set(sink.values()).size).toBeGreaterThan(100)
+    expect(new Set(sink.values()).size).toBe(lines.length)
     expect(batches).toBeGreaterThan(0)
   },
 )

@@ -8,7 +8,7 @@ import { classPath, installJava, jvm } from './jars.ts'
 export const javaTools = async (): ReturnType<typeof classPath> =>
   (await classPath('tools')) ?? ((await installJava()) ? classPath('tools') : undefined)
 
-/** Kafka's own producer sends so many records, each one of the lines, in batches of its own size. */
+/** Kafka's own producer sends so many records, each one of the lines, many in a batch. */
 export const produceByJava = async (
   { java, jars }: NonNullable<Awaited<ReturnType<typeof javaTools>>>,
   options: {
@@ -27,8 +27,9 @@ export const produceByJava = async (
       `bootstrap.servers=${options.brokers.join()}`,
       `compression.type=${options.compression}`,
       'acks=all',
-      // Long enough that several records share a batch.
-      'linger.ms=100',
+      // So that batches are longer than any codec's block.
+      'batch.size=500000',
+      'linger.ms=300',
     ]
     await run(
       java,
