@@ -44,7 +44,7 @@ export const makeChaos = async (writes: number, partitions = 4): Promise<Chaos> 
   const chance = random(seed)
   const draw = drawFrom(Array.from({ length: writes * 60 }, () => Math.floor(chance() * 0x10000)))
   const model = await loadModel(declaration)
-  const history = makeHistory(draw, model, writes)
+  const history = makeHistory(draw, model, writes, { calm: true })
   const log = logOf(
     draw,
     history.writes.flatMap((write) => debeziumRecords(write, partitions)),
