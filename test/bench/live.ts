@@ -38,7 +38,7 @@ export const runLive = async (options: LiveOptions): Promise<number[]> => {
       const batch = Array.from({ length: Math.round((rate * tick) / 1000) - 1 }, () => others.next().value as Message)
       batch.push(probe(n))
       const due = started + n * tick
-      await sleep(due - performance.now())
+      await sleep(Math.max(0, due - performance.now()))
       sending(batch)
       // From when it was due: what a late sender keeps waiting is latency too.
       if (n * tick > warm * 1000) waiting.set(n, due)
