@@ -1,73 +1,10 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { append, createTopics, journalSource } from '../../src/ingest/source/journal.ts'
-import { type Observer, type ObserverOptions, startObserver } from '../../src/ingest/source/observe.ts'
+import { expect, test } from 'vitest'
+import { journalSource } from '../../src/ingest/source/journal.ts'
 import { claimPositions } from '../../src/ingest/source/positions.ts'
 import type { Extent, LogSource } from '../../src/ingest/source.ts'
-import { installModel } from '../../src/operate/migrate/install.ts'
-import { type DatabaseClock, databaseClock } from '../../src/platform/clock.ts'
+import type { DatabaseClock } from '../../src/platform/clock.ts'
 import { until } from '../kafka/client.ts'
-import { type Database, freshDatabase } from '../support/postgres.ts'
-import { model } from './entities.ts'
-
-let database: Database
-let clock: DatabaseClock
-const observers: Observer[] = []
-beforeAll(async () => {
-  database = await freshDatabase()
-  await installModel(database.sql, model([]))
-  clock = databaseClock(database.sql)
-})
-afterEach(async () => {
-  await Promise.all(observers.splice(0).map((observer) => observer.stop()))
-})
-afterAll(() => database?.drop())
-
-let topics = 0
-const newTopic = async (partitions = 1): Promise<string> => {
-  const topic = `topic-${topics++}`
-  await createTopics(database.sql, [topic], partitions)
-  return topic
-}
-const write = (topic: string, count = 1) => {
-  const records = Array.from({ length: count }, () => ({ key: null, value: Buffer.from('x') }))
-  return database.sql.begin((tx) => append(tx, topic, records))
-}
-/** What the applier does to a position. */
-const apply = (topic: string, next: number, partition = 0) => database.sql`
-  update forebay.positions set next_offset = ${next} where topic = ${topic} and partition = ${partition}`
-type Row = {
-  partition: number
-  frontier: number | null
-  source: number | null
-  state: string
-  reason: string | null
-  observed_end: string
-  unasked: string | null
-}
-const rows = (topic: string) => database.sql<Row[]>`
-  select partition, (extract(epoch from frontier) * 1000)::float8 as frontier, (extract(epoch from source_frontier) * 1000)::float8 as source,
-    state, reason, observed_end, unasked
-  from forebay.positions where topic = ${topic} order by 1`
-const frontier = async (topic: string, partition = 0): Promise<number | null> =>
-  (await rows(topic)).find((row) => row.partition === partition)?.frontier ?? null
-const databaseNow = async (): Promise<number> => {
-  const [row] = await database.sql<
-    { ms: number }[]
-  >`select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`
-  return row!.ms
-}
-const observe = (topic: string, more: Partial<ObserverOptions> = {}): Observer => {
-  const observer = startObserver({
-    sql: database.sql,
-    clock,
-    source: journalSource({ sql: database.sql, topics: [topic] }),
-    topics: [topic],
-    maxLagMs: 400,
-    ...more,
-  })
-  observers.push(observer)
-  return observer
-}
+import { apply, clock, database, databaseNow, frontier, newTopic, observe, rows, write } from './observing.ts'
 
 test('C20 the frontier stays while a record is unapplied, and moves past the moment of asking once it is applied', async () => {
   const topic = await newTopic()
@@ -252,63 +189,6 @@ test('a paused partition is fresh while its log holds nothing new, and holds sti
   await observer.observe()
   await observer.observe()
   expect(await frontier(topic)).toBeLessThanOrEqual(written + 1)
-})
-
-test('C23 the source frontier is a moment that was known before the end was asked for, once that end is passed', async () => {
-  const topic = await newTopic()
-  let moment: number | null = null
-  const observer = observe(topic, { sources: () => new Map([[topic, { at: moment, trouble: null }]]) })
-  await until(async () => (await frontier(topic)) !== null, 'observed')
-  expect((await rows(topic))[0]!.source).toBeNull()
-  await write(topic)
-  moment = 1_790_000_000_000
-  await observer.observe()
-  await observer.observe()
-  expect((await rows(topic))[0]!.source, 'the record that was in the log by then is not applied').toBeNull()
-  await apply(topic, 1)
-  await until(async () => (await rows(topic))[0]!.source === 1_790_000_000_000, 'applied past')
-  const log = await frontier(topic)
-  await until(async () => (await frontier(topic))! > log! + 300, 'the log goes on')
-  expect((await rows(topic))[0]!.source, 'and the source’s own holds').toBe(1_790_000_000_000)
-})
-
-test('C13 C23 until what a new snapshot lacks is swept, nothing is a bound about the source', async () => {
-  const topic = await newTopic()
-  await database.sql`insert into forebay.snapshots (entity, epoch, version, state) values ('Thing', 0, 7, 'READ')`
-  const at = 1_790_000_000_000
-  const observer = observe(topic, {
-    sources: () => new Map([[topic, { at, trouble: null }]]),
-    entitiesOf: () => ['Thing'],
-  })
-  await until(async () => (await frontier(topic)) !== null, 'about the log it is')
-  await observer.observe()
-  expect((await rows(topic))[0]!.source).toBeNull()
-  await database.sql`update forebay.snapshots set state = 'SWEPT' where entity = 'Thing'`
-  await until(async () => (await rows(topic))[0]!.source === at, 'swept')
-  await database.sql`delete from forebay.snapshots`
-})
-
-test('C23 an end that was asked of the source itself is a bound about the source, and one that no longer is, is none', async () => {
-  const topic = await newTopic()
-  const real = journalSource({ sql: database.sql, topics: [topic] })
-  let fed: Extent['seen'] | undefined = null
-  const source: Pick<LogSource, 'kind' | 'extents'> = {
-    kind: 'journal',
-    extents: async () =>
-      (await real.extents()).map((extent) => (fed === undefined ? extent : { ...extent, seen: fed })),
-  }
-  const observer = observe(topic, { source })
-  await observer.observe()
-  await observer.observe()
-  expect((await rows(topic))[0], 'its source was never asked').toMatchObject({ frontier: null, source: null })
-  const at = 1_790_000_000_000
-  fed = { at, end: 0n, basis: 'SOURCE' }
-  await until(async () => (await rows(topic))[0]?.source != null, 'observed')
-  expect((await rows(topic))[0]).toMatchObject({ frontier: at, source: at })
-  await observer.observe()
-  expect((await rows(topic))[0], 'it holds until the source is asked again').toMatchObject({ frontier: at })
-  fed = undefined
-  await until(async () => (await rows(topic))[0]!.source === null, 'withdrawn')
 })
 
 test('a frontier never goes back, whichever process writes last', async () => {

@@ -1,11 +1,8 @@
 /** The rules of maintenance and order that are not about interleavings: each as the schedule or the data that its alternative gets wrong. */
-import { glob, readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Change } from '../../src/ingest/change.ts'
-import { registerViews } from '../../src/ingest/generations.ts'
 import { entityTable } from '../../src/model/names.ts'
-import { loadModel } from './model.ts'
-import { brake, change, customer, holdBrake, line, openStage, order, SHOP, type Stage, untilBlocked } from './stage.ts'
+import { brake, change, customer, line, openStage, order, type Stage } from './stage.ts'
 
 let s: Stage
 beforeEach(async () => {
@@ -59,73 +56,6 @@ test('C3 a root that is deleted and comes back has what changed meanwhile in its
   await s.apply(0, customer('c', 3))
   await s.drain()
   expect(await overview('c')).toMatchObject({ orders: 2, spent: '26', ids: ['o2', 'o3'] })
-})
-
-test('C7 the rows of entities are written in one place', async () => {
-  const files = await Array.fromAsync(glob('src/**/*.ts'))
-  const writers: string[] = []
-  for (const file of files) {
-    const text = await readFile(file, 'utf8')
-    // The table's name is only ever had from entityTable, directly or by a name of the same file.
-    if (
-      text.includes('entityTable(') &&
-      /(insert into|update|delete from|truncate|merge into) \$\{(table|entityTable)/.test(text)
-    )
-      writers.push(file)
-  }
-  expect(writers).toEqual(['src/ingest/apply/entity-statement.ts'])
-})
-
-describe('C8 generations', () => {
-  const changed = SHOP.replace('spent: Long! @sum(of: "orders.total")', 'most: Int @max(of: "orders.total")')
-
-  test('C8 an applier that does not know a generation stops, and what it was given is not applied', async () => {
-    await s.apply(0, customer('c', 1))
-    await registerViews(s.database.sql, await loadModel(changed))
-    expect(await s.apply(0, order('o', 'c', 1))).toMatchObject({ kind: 'unknown-generation' })
-    expect(await orderRow('o')).toBeUndefined()
-    expect(await nextOffset(0)).toBe('1')
-  })
-
-  test('C8 a generation registered while a batch is under way has that batch’s changes', async () => {
-    await s.apply(0, brake('a', 1), customer('c', 1))
-    const held = await holdBrake(s, 'a')
-    const applying = s.apply(1, order('o', 'c', 1, 7), brake('a', 2))
-    await untilBlocked(s.database.sql, 1)
-    const registering = registerViews(s.database.sql, await loadModel(changed))
-    await untilBlocked(s.database.sql, 2)
-    await held.release()
-    expect(await applying).toMatchObject({ kind: 'applied' })
-    const catalog = await registering
-    await s.release()
-    const { maintainer } = s.maintainer(undefined, catalog)
-    while ((await maintainer.round()).entries > 0);
-    const { table } = catalog.generations.find(({ view }) => view.name === 'CustomerOrders')!
-    expect(await s.database.sql.unsafe(`select orders, most from ${table.table}`)).toEqual([{ orders: 1, most: 7 }])
-  })
-
-  test('C8 a field that becomes searchable gets its index on the table that is there', async () => {
-    const searchable = SHOP.replace('orders: Int! @count(of: "orders")', 'orders: Int! @count(of: "orders") @filter')
-    const { generations } = await registerViews(s.database.sql, await loadModel(searchable))
-    const { table } = generations.find(({ view }) => view.name === 'CustomerOrders')!
-    const indexes = await s.database.sql`select indexdef from pg_indexes where schemaname = 'forebay_view'`
-    const name = table.table.split('.')[1]!.replaceAll('"', '')
-    expect(
-      indexes.filter(({ indexdef }) => indexdef.includes(name) && indexdef.includes('(_tenant, orders)')),
-    ).toHaveLength(1)
-    expect(s.catalog.generations.map((one) => one.table.hash)).toContain(table.hash)
-  })
-
-  test('C8 a definition that goes and comes back is filled anew', async () => {
-    await s.apply(0, customer('c', 1), order('o', 'c', 1, 7))
-    await s.drain()
-    await registerViews(s.database.sql, await loadModel(changed))
-    const catalog = await registerViews(s.database.sql, s.model)
-    await s.release()
-    const { maintainer } = s.maintainer(undefined, catalog)
-    while ((await maintainer.round()).entries > 0);
-    expect(await overview('c')).toMatchObject({ orders: 1, spent: '7' })
-  })
 })
 
 test('an entity that no view reads is applied like any other', async () => {

@@ -78,7 +78,7 @@ export const masked = (value: unknown, kinds: readonly string[], date: boolean):
 }
 
 /** How a value of a kind is compared, in lookups and tokens alike. */
-export const normalized = (value: string, kinds: readonly string[]): string =>
+const normalized = (value: string, kinds: readonly string[]): string =>
   kinds.includes('EMAIL') ? value.trim().toLowerCase() : kinds.includes('PHONE') ? digits(value) : value
 
 /**

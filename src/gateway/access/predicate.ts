@@ -67,7 +67,7 @@ const claimLiteral = (value: unknown, type: ValueType): Literal | undefined =>
  * A row rule with the token's claims put in. A comparison with an absent or unfit claim matches nothing, also below `not`: there it
  * becomes true, so that its negation isn't.
  */
-export const bindClaims = (where: Where, view: View, claims: Claims, negated = false): Where => {
+const bindClaims = (where: Where, view: View, claims: Claims, negated = false): Where => {
   const nothing: Where = { kind: negated ? 'and' : 'or', items: [] }
   switch (where.kind) {
     case 'and':

@@ -23,7 +23,7 @@ export type StoredRow = {
 }
 
 /** A key's value as answers show it, in text. */
-export const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
+const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
 
 /** Whether the row depends on a record in quarantine, in the row's own snapshot. */
 const degradedSql = (table: ViewTable, generation: number): string => {

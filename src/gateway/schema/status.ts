@@ -24,7 +24,7 @@ export const freshnessStateType = new GraphQLEnumType({
   },
 })
 
-export const basisType = new GraphQLEnumType({
+const basisType = new GraphQLEnumType({
   name: 'FreshnessBasis',
   values: {
     LOG: { description: 'Every change that was in the log before.' },

@@ -2,7 +2,7 @@
 import type { Entity } from '../../model/model.ts'
 import { present } from '../../platform/present.ts'
 
-export const avroName = (name: string): string => name.replaceAll(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_')
+const avroName = (name: string): string => name.replaceAll(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_')
 
 const path = (steps: readonly string[]): readonly string[] => steps.map(avroName)
 const optional = (steps: readonly string[] | undefined): readonly string[] | undefined => steps && path(steps)

@@ -31,7 +31,7 @@ const beatMs = 5_000
 /** It answers within a round trip; a connection that was cut without a word never does. */
 const silentMs = 30_000
 
-export const lsnText = (lsn: bigint): string =>
+const lsnText = (lsn: bigint): string =>
   `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}`
 export const lsnOf = (text: string): bigint => {
   const [high = '', low = ''] = text.split('/')
