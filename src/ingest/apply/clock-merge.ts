@@ -36,8 +36,12 @@ export const clockMerge = (payload: readonly string[]): Merge => {
   const awaited = latest("'?'")
   const lacking = `select a from unnest(${awaiting('_absent')}) a
         where ${awaited} > greatest(${deleted}, coalesce(e._clocks->a, '[]'), coalesce(excluded._clocks->a, '[]'))`
+  // A delete, or a wait, that all the row holds came after says nothing of it: live may have left it out with what it was folded into.
+  const reaches = `exists (select from unnest(array[${[`'+'`, ...words].join(', ')}]::text[]) a where coalesce(e._clocks->a, '[]') < c.value)`
   return {
-    newer: `exists (select from jsonb_each(excluded._clocks) c where c.value > coalesce(e._clocks->c.key, '[]') and (c.key in ('+', '-') or c.value > coalesce(e._clocks->'-', '[]')))`,
+    newer: `exists (select from jsonb_each(excluded._clocks) c where c.value > coalesce(e._clocks->c.key, '[]') and case c.key
+      when '+' then true when '-' then ${reaches} when '?' then c.value > coalesce(e._clocks->'-', '[]') and ${reaches}
+      else c.value > coalesce(e._clocks->'-', '[]') end)`,
     same: `exists (select from jsonb_each(excluded._clocks) c where c.value = e._clocks->c.key)`,
     set: [
       ...columns.map(({ name, text }): [string, string] => [
