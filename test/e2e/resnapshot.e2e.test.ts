@@ -79,6 +79,8 @@ beforeAll(async () => {
     'signal.data.collection': 'public.debezium_signal',
     'signal.kafka.topic': 'again-signals',
     'signal.kafka.bootstrap.servers': kafka.brokers.join(','),
+    // Every 5 s by default, and to join its group takes a new connector several looks.
+    'signal.poll.interval.ms': '500',
     'incremental.snapshot.chunk.size': '100',
   })
   const ingest = later(

@@ -16,7 +16,7 @@ import { byHand, type Captured, findCaptured, openLog, signalByTable, signalByTo
 
 const followMs = 1_000
 /** Without a row renewed for so long, the snapshot is over or never began. */
-const quietMs = 30_000
+const quietMs = 60_000
 
 export const runSnapshot = async (input: Input, sql: Sql, model: Model, entity: Entity): Promise<number> => {
   const { topic, format, table } = entity.source
