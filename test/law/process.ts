@@ -5,7 +5,7 @@ import type { LogRecord } from '../../src/ingest/change.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
 import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
 import { startSweeper } from '../../src/ingest/sweep.ts'
-import { connect, type Sql } from '../../src/platform/postgres.ts'
+import { codeOf, connect, type Sql } from '../../src/platform/postgres.ts'
 import { partitionId } from './change-arbitrary.ts'
 import type { Scene } from './scene.ts'
 import { expectApplied, stretchOf } from './stretch.ts'
@@ -14,6 +14,17 @@ export type Work = Pick<Scene, 'model' | 'decoder' | 'log' | 'draw' | 'batch' | 
   readonly url: string
   /** The partitions that this process owns; absent: all. */
   readonly owns?: ReadonlySet<string>
+}
+
+/** As the pump does: two appliers that deadlock, over a changed key's two sides, are no fault of the batch. */
+const stubbornly = async <T>(attempt: () => Promise<T>): Promise<T> => {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (codeOf(error) !== '40P01' || tries === 5) throw error
+    }
+  }
 }
 
 /** Ends when its partitions are applied and nothing is left in the dirty log; throws when it loses the database. */
@@ -26,7 +37,7 @@ export const runProcess = async (work: Work): Promise<void> => {
     const applier = createApplier(sql, work.model, catalog)
     const apply = async (): Promise<void> => {
       for (let batch = await nextBatch(sql, work); batch.length > 0; batch = await nextBatch(sql, work))
-        expectApplied(await applier.apply(batch))
+        expectApplied(await stubbornly(() => applier.apply(batch)))
       applying.over = true
     }
     const ends = [...work.log.values()].map((lane) => {
