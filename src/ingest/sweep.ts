@@ -18,6 +18,7 @@ import { countAwaiting } from './apply/awaiting.ts'
 import { collectStatement } from './apply/entity-statement.ts'
 import { holdCatalog, type Origins, type Tx } from './apply/fence.ts'
 import { heldOrigins, releaseFloor } from './apply/floor.ts'
+import { isHeld } from './apply/quarantine.ts'
 import { snapshotsByTime } from './apply/snapshots.ts'
 import { createWrite, type Write } from './apply/write.ts'
 import type { CellValue, Change, OrderedVersion } from './change.ts'
@@ -155,7 +156,7 @@ const dueJobs = async (sql: Sql, model: Model): Promise<readonly Job[]> => {
       and not exists (
         select from jsonb_each_text(s.ends) e left join forebay.positions p on p.topic = t.topic and p.partition = e.key::int
         where p.next_offset is null or p.next_offset < e.value::bigint)
-      and not exists (select from forebay.quarantine q where q.entity = s.entity and q.state in ('PARKED', 'WAITING'))`
+      and not exists (select from forebay.quarantine q where q.entity = s.entity and ${sql.unsafe(isHeld)})`
   return rows.flatMap(({ reason, entity: name, epoch, version, tie, at }) => {
     const entity = model.entities.get(name)
     if (!entity) return []

@@ -1,15 +1,16 @@
 /**
  * How far the initial snapshots of sources are read (C13). Reads of one snapshot share one version, or where the version is declared one
- * event time, in microseconds. READING until its last read or a
- * later change of the stream has come; READ until the ends that the log had then are applied and the rows that it did not contain are
+ * event time, in microseconds. READING until its last read or a later change of the stream has come; READ until the ends that the log had then are applied and the rows that it did not contain are
  * taken away; SWEPT. A snapshot that is broken off and begun again has a later version and takes its place.
  */
 import type { Entity, Model } from '../../model/model.ts'
 import { entityOf } from '../../model/sql/row-scope.ts'
+import type { Sql } from '../../platform/postgres.ts'
 import type { Change, ReplaceSet } from '../change.ts'
 import { microsOf } from '../decode/instant.ts'
 import type { SnapshotState } from './bounds.ts'
 import type { Tx } from './fence.ts'
+import { isHeld } from './quarantine.ts'
 import type { Item } from './stretch.ts'
 
 export const noteSnapshots = async (
@@ -34,6 +35,18 @@ export const noteSnapshots = async (
     where (s.epoch, s.version) < (excluded.epoch, excluded.version)
       or ((s.epoch, s.version) = (excluded.epoch, excluded.version) and s.state = 'READING' and excluded.state = 'READ')`
 }
+
+/** A reader of a topic. */
+export type Reader = { readonly topic: string; readonly entity: string }
+
+/**
+ * Topics of which what a snapshot lacks is not taken away yet, one row each. What is in quarantine keeps a sweep waiting, and is excepted from
+ * every bound anyway.
+ */
+export const unsweptTopics = (sql: Sql, readers: readonly Reader[]) => sql<{ topic: string }[]>`
+  select distinct r.topic from json_to_recordset(${JSON.stringify(readers)}::text::json) as r (topic text, entity text)
+  join forebay.snapshots s using (entity)
+  where s.state <> 'SWEPT' and not exists (select from forebay.quarantine q where q.entity = r.entity and ${sql.unsafe(isHeld)})`
 
 /** A declared version says nothing of when a row was read. */
 export const snapshotsByTime = ({ conflict, source }: Entity): boolean =>
@@ -60,7 +73,7 @@ const stateAfter = (
       if (order > 0 || state?.state === 'READING')
         state = { epoch, major, state: read ? 'READ' : 'READING', event_time: eventTime }
     } else if (state?.state === 'READING' && order >= 0 && epoch === state.epoch) {
-      state = { ...state, state: 'READ', event_time: state.event_time }
+      state = { ...state, state: 'READ' }
     }
   }
   if (!state || (known && known.state === state.state && known.major === state.major && known.epoch === state.epoch))

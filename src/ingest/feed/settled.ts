@@ -3,7 +3,7 @@
  * are gone; until those are taken away (C13), no moment at which the source was asked is a bound of what is served.
  */
 import type { Sql } from '../../platform/postgres.ts'
-import { isHeld } from '../apply/quarantine.ts'
+import { unsweptTopics } from '../apply/snapshots.ts'
 import { journalExtents } from '../source/journal.ts'
 import type { Extent } from '../source.ts'
 
@@ -25,12 +25,7 @@ export const createSettled = (sql: Sql, entitiesOf: (topic: string) => readonly 
         as e (topic text, partition int, "end" bigint)
       left join forebay.positions p using (topic, partition)
       group by topic having bool_and(coalesce(p.next_offset, 0) >= e."end")`
-    // What is in quarantine keeps a sweep waiting, and is excepted from the bound anyway.
-    const unswept = await sql<{ topic: string }[]>`
-      select r.topic from json_to_recordset(${JSON.stringify(readers)}::text::json) as r (topic text, entity text)
-      join forebay.snapshots s using (entity)
-      where s.state <> 'SWEPT'
-        and not exists (select from forebay.quarantine q where q.entity = r.entity and ${sql.unsafe(isHeld)})`
+    const unswept = await unsweptTopics(sql, readers)
     const waiting = new Set(unswept.map(({ topic }) => topic))
     return applied.map(({ topic }) => topic).filter((topic) => !waiting.has(topic))
   }

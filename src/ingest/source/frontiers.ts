@@ -1,6 +1,6 @@
 /** The frontier columns of forebay.positions: what was observed of each partition, and what has been applied past. One statement each (C32). */
 import type { Sql } from '../../platform/postgres.ts'
-import { isHeld } from '../apply/quarantine.ts'
+import { unsweptTopics } from '../apply/snapshots.ts'
 import { type Partition, partitionName } from '../source.ts'
 import { columnsOf } from './positions.ts'
 
@@ -54,9 +54,7 @@ export const writeFrontiers = async (
       for no key update ${patient ? sql`` : sql`skip locked`}),
     reached as (select topic, partition, next_offset from forebay.positions),
     unswept as (
-      select distinct r.topic from json_to_recordset(${JSON.stringify(readers)}::text::json) as r (topic text, entity text)
-      join forebay.snapshots s using (entity)
-      where s.state <> 'SWEPT' and not exists (select from forebay.quarantine q where q.entity = r.entity and ${sql.unsafe(isHeld)})),
+      ${unsweptTopics(sql, readers)}),
     best as (
       select h.topic, h.partition, h.next_offset, max(s.at) filter (where s."end" <= h.next_offset) as passed_at,
         max(s.source_at) filter (where s."end" <= r.next_offset and u.topic is null) as source_at, bool_or(s.sourced) as sourced, max(s.trouble) as trouble,
