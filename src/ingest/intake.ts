@@ -57,8 +57,8 @@ export const openIntake = ({
 }: IntakeOptions): Intake => {
   const schemas = openSchemas(sql, config.schemaRegistry)
   const decoder = createDecoder(model, schemas)
-  const entitiesOf = (topic: string) =>
-    [...model.entities.values()].filter(({ source }) => source.topic === topic).map(({ name }) => name)
+  const readers = Map.groupBy(model.entities.values(), ({ source }) => source.topic)
+  const entitiesOf = (topic: string) => (readers.get(topic) ?? []).map(({ name }) => name)
   const feeds = startFeeds({
     databaseUrl: config.databaseUrl,
     sql,

@@ -94,7 +94,7 @@ rejected as (
   select i._partition as partition, i._offset as "offset", i._ordered and e._version <> -1 and e._epoch = i._epoch and e._version > i._version and e._event_time < i._event_time as restored,
     (e._epoch, e._version, e._tie) = (i._epoch, i._version, i._tie) as duplicate,
     ${asInput(merge.newer)} and not ${asInput(sameTenant)} as moved
-  from (select * from input i where not exists (select from stored s where ${key.map((name) => `s.${imageName('key', name)} = i.${name}`).join(' and ')})) i
+  from (select * from input i where not exists (select from stored s where ${onStored(entity)})) i
   left join lateral (select e.* from ${table} e where ${onKey('e', 'i')} offset 0) e on true)
 select (select count(*)::int from stored) as applied,
   (select count(*)::int from stored where refreshed) as refreshed,

@@ -88,22 +88,22 @@ const mapped = (row: JsonObject, envelope: JsonObject, map: SourceEvent['map'], 
   return out
 }
 
-const readingOf = (record: LogRecord, document: Document, epoch: number, row: unknown, cloud: boolean): Reading => ({
-  record,
-  epoch,
-  document,
-  row,
-  envelope: document.payload,
-  roots: [document.payload, row],
-  native: { kind: 'offset' },
-  time: cloud && isObject(document.payload) ? envelopeTime(document.payload.time, 'MILLIS') : undefined,
-  live: false,
-  missing: 'null',
-  placeholders: false,
-  ownKey: true,
-  writer:
-    cloud && isObject(document.payload) && typeof document.payload.source === 'string'
-      ? document.payload.source
-      : undefined,
-  provenance: provenanceOf(record, isObject(document.payload) ? document.payload.traceparent : undefined, undefined),
-})
+const readingOf = (record: LogRecord, document: Document, epoch: number, row: unknown, cloud: boolean): Reading => {
+  const said: JsonObject = isObject(document.payload) ? document.payload : {}
+  return {
+    record,
+    epoch,
+    document,
+    row,
+    envelope: document.payload,
+    roots: [document.payload, row],
+    native: { kind: 'offset' },
+    time: cloud ? envelopeTime(said.time, 'MILLIS') : undefined,
+    live: false,
+    missing: 'null',
+    placeholders: false,
+    ownKey: true,
+    writer: cloud && typeof said.source === 'string' ? said.source : undefined,
+    provenance: provenanceOf(record, said.traceparent, undefined),
+  }
+}

@@ -122,7 +122,7 @@ export async function* rereadKafka(options: RereadOptions): AsyncGenerator<Batch
       if (next) {
         yield next.batch
         next.taken()
-        // Lets the consumer move its rest before it is asked whether there are any left.
+        // Lets the consumer move on before it is asked whether anything is left.
         await new Promise((done) => setImmediate(done))
         continue
       }
