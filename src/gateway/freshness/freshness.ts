@@ -123,11 +123,11 @@ const degradedSql = `select g.generation, exists (select from forebay.degraded d
 /** Those that left quarantine before the earliest bound of all are surely in every view. */
 const parkedSql = `select topic, entity, count(*) as count, (array_agg(concat_ws('-', topic, partition, "offset") order by id))[1] as oldest, ${milliseconds('max(settled_at)')} as "settledAt"
   from forebay.quarantine where state in ('PARKED', 'WAITING') or state in ('SUPERSEDED', 'REDRIVEN') and settled_at >= least(
-    (select min(frontier) from forebay.positions), (select min(to_timestamp(p.origin / 1000.0)) from (${pendingSql}) p))
+    (select min(frontier) from forebay.positions), (select min(to_timestamp(p.origin / 1000.0)) from pending p))
   group by topic, entity, settled_at is null`
-const snapshotSql = `select json_build_object(
+const snapshotSql = `with pending as materialized (${pendingSql}) select json_build_object(
   'partitions', ${array('x', `select topic, topic_id as "topicId", partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
-  'pending', ${array('x', pendingSql)},
+  'pending', ${array('x', 'select * from pending')},
   'parked', ${array('x', parkedSql)},
   'degraded', ${array('x', degradedSql)},
   'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')},
