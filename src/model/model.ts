@@ -112,6 +112,7 @@ export type Tenant =
   | { readonly kind: 'JOIN'; readonly join: string; readonly claim: string }
 
 export type Format = 'DEBEZIUM' | 'DEBEZIUM_AVRO' | 'AVRO' | 'JSON' | 'JSON_SCHEMA' | 'CLOUDEVENTS' | 'CLOUDEVENTS_AVRO'
+export const isDebezium = (format: Format): boolean => format === 'DEBEZIUM' || format === 'DEBEZIUM_AVRO'
 export type TimeUnit = 'SECONDS' | 'MILLIS' | 'MICROS' | 'NANOS'
 /** A resolved source: the entity's own words, then its domain's, then the defaults. */
 export type Source = {

@@ -1,5 +1,5 @@
 /** Whose commits can be asked for: topics that Debezium fills from a Postgres that the environment names as their prefix. */
-import type { Entity, Model } from '../../model/model.ts'
+import { type Entity, isDebezium, type Model } from '../../model/model.ts'
 import type { Connections } from '../feed/feeds-of.ts'
 import type { Connector } from './source-moments.ts'
 
@@ -13,6 +13,6 @@ export const connectorsOf = (model: Model, connections: Connections): readonly C
   })
 }
 
-const fromDebezium = ({ source }: Entity): boolean => source.table === undefined && source.format.startsWith('DEBEZIUM')
+const fromDebezium = ({ source }: Entity): boolean => source.table === undefined && isDebezium(source.format)
 
 const connectionOf = (server: string): string => server.replace(/\W/g, '_').toLowerCase()

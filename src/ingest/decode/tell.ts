@@ -3,7 +3,7 @@
  * columns that can be read, so that it can be told which rows it might change.
  */
 import { arrayKey, keyColumns } from '../../model/array-key.ts'
-import type { Column, Entity, EnumType } from '../../model/model.ts'
+import { type Column, type Entity, type EnumType, isDebezium } from '../../model/model.ts'
 import type { LogRecord, Told } from '../change.ts'
 import { wholeEvent, withData } from './cloud-event.ts'
 import { type Document, exactly, isNumber, isObject, numberText } from './document.ts'
@@ -34,7 +34,7 @@ export const compileTell = (
   const { format, each, events } = entity.source
   const columns = each ? arrayKey(entity, siblings).parents : keyColumns(entity)
   const cloud = isCloudEvents(format)
-  const debezium = format === 'DEBEZIUM' || format === 'DEBEZIUM_AVRO'
+  const debezium = isDebezium(format)
   const find = (debezium ? findInEnvelope : findInEvent)(entity, enums)
   const keyOf = compileKey(columns)
   const byKey = perSchema((schema) =>

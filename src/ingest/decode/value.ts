@@ -3,7 +3,7 @@
  * column's declared encoding, the record's own schema, the source's unit, the column's type.
  */
 
-import type { Column, EnumType, Source, TimeUnit } from '../../model/model.ts'
+import { type Column, type EnumType, isDebezium, type Source, type TimeUnit } from '../../model/model.ts'
 import type { CellValue } from '../change.ts'
 import { bytesOfBase64, decimalOfBytes, decimalText } from './decimal.ts'
 import { type ConnectSchema, type Document, isNumber, isObject, jsonText, numberText } from './document.ts'
@@ -220,7 +220,7 @@ const compileInstant = (column: Column, source: Source, schema: ConnectSchema | 
   const declared = unitOf(column)
   const unit = declared ?? unitsBySchema[schema?.name ?? ''] ?? source.unit ?? 'MICROS'
   // A number in a Debezium record is a timestamp without zone; where the declaration itself says how, it is an instant.
-  const debezium = source.format === 'DEBEZIUM' || source.format === 'DEBEZIUM_AVRO'
+  const debezium = isDebezium(source.format)
   const local = column.encoding === 'LOCAL' || (schema?.name?.startsWith('local-timestamp-') ?? false)
   const numbers: Clock = { zone: source.zone, wall: declared === undefined && (debezium || local) }
   const texts: Clock = { zone: source.zone, wall: local || schema?.name === 'io.debezium.time.IsoTimestamp' }

@@ -2,7 +2,7 @@
  * Topics of a connector of which nothing has ever come. That may be right, since a table may be empty; but a connector says nothing of a table
  * that it doesn't capture either, so it is said once, and by a gauge for as long as it lasts.
  */
-import type { Model } from '../../model/model.ts'
+import { isDebezium, type Model } from '../../model/model.ts'
 import { log } from '../../platform/log.ts'
 import { gauge } from '../../platform/metrics.ts'
 import type { Extent } from '../source.ts'
@@ -21,7 +21,7 @@ export const watchSilence = (
   afterMs = patienceMs,
 ): ((extents: readonly Extent[], refused: ReadonlyMap<string, string>) => void) => {
   const sent = [...model.entities.values()].filter(
-    ({ source: { format, table } }) => table === undefined && (format === 'DEBEZIUM' || format === 'DEBEZIUM_AVRO'),
+    ({ source: { format, table } }) => table === undefined && isDebezium(format),
   )
   const silent = Map.groupBy(sent, ({ source }) => source.topic)
   const said = new Set<string>()

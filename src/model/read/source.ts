@@ -1,6 +1,15 @@
 /** Where an entity's changes come from: its own words, then its domain's, then the defaults. */
 import { type ConstValueNode, Kind } from 'graphql'
-import type { Column, Format, Literal, Place, Source, SourceEvent, TimeUnit } from '../model.ts'
+import {
+  type Column,
+  type Format,
+  isDebezium,
+  type Literal,
+  type Place,
+  type Source,
+  type SourceEvent,
+  type TimeUnit,
+} from '../model.ts'
 import { snakeCase } from '../names.ts'
 import { fieldOf, itemsOf, textOf } from './directive.ts'
 import { instead } from './fault.ts'
@@ -50,7 +59,7 @@ export const readSource = (
     scope.report(zoneNode, `"${zone}" is no time zone`, 'Write an IANA name such as "Europe/Berlin".')
   const typeAt = steps(text('typeAt'))
   const eventsNode = find('events')
-  if (typeAt !== undefined && format.startsWith('DEBEZIUM'))
+  if (typeAt !== undefined && isDebezium(format))
     scope.report(
       find('typeAt')!,
       `typeAt stands with format ${format}, whose records have no event type`,

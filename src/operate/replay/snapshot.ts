@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beginAnew, readAgain } from '../../ingest/feed/again.ts'
 import { journalExtents } from '../../ingest/source/journal.ts'
 import type { Extent } from '../../ingest/source.ts'
-import type { Entity, Model, TableSource } from '../../model/model.ts'
+import { type Entity, isDebezium, type Model, type TableSource } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { type Input, print, UsageError } from '../verb.ts'
 import { span } from './progress.ts'
@@ -26,7 +26,7 @@ export const runSnapshot = async (input: Input, sql: Sql, model: Model, entity: 
     if (!input.flag('json')) print(said)
     return input.flag('detach') ? 0 : follow(input, sql, entity, marks, feedIsSilent(topic))
   }
-  if (format !== 'DEBEZIUM' && format !== 'DEBEZIUM_AVRO')
+  if (!isDebezium(format))
     throw new UsageError(
       `--snapshot: ${entity.name} reads ${format} from ${topic}, whose producer can't be asked for a snapshot: have it send its rows again`,
     )
