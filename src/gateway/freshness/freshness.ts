@@ -104,8 +104,8 @@ export type Held = 'none' | 'every' | { readonly generation: number }
 const milliseconds = (sql: string): string => `floor(extract(epoch from ${sql}) * 1000)::bigint`
 const array = (item: string, from: string): string => `(select coalesce(json_agg(${item}), '[]') from (${from}) x)`
 /**
- * By its index (generation, path, origin), from path to path: a maintainer that lags leaves a deep log, and an aggregate over 1,000,000
- * entries took 200 ms where the whole snapshot now takes a few. Asked by snapshot, not by request (C32).
+ * By its index (generation, path, origin), from path to path: a maintainer that lags leaves a deep log, and an aggregate would read
+ * all of it. Asked by snapshot, not by request (C32).
  */
 const pendingSql = `select g.generation, p.path,
   ${milliseconds('(select d.origin from forebay.dirty d where d.generation = g.generation and d.path = p.path order by d.origin limit 1)')} as origin,

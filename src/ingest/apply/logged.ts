@@ -17,7 +17,7 @@ export type LoggedPath = {
 
 /**
  * What `stored` returns for the log: of each path the raw key of the old image and that of the new one, where it has to be logged. It is
- * built while both images are at hand: kept as columns and compared later they cost Postgres twice as much.
+ * built while both images are at hand, so that no image has to be kept until it is compared.
  */
 export const loggedKeys = (entity: Entity, paths: readonly LoggedPath[]): readonly string[] =>
   paths.flatMap(({ values, watched }, n) => {

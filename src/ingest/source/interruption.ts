@@ -1,6 +1,6 @@
 /**
  * Waiting that can be cut short, again and again. A `Promise.race` against one promise that stands for the interruption leaves its
- * reaction there each time, some 300 bytes for as long as that promise lives: here who has waited leaves nothing behind.
+ * reaction there each time, for as long as that promise lives: here who has waited leaves nothing behind.
  */
 export type Interruption = {
   /** Whoever waits now goes on; who comes later waits anew. */
