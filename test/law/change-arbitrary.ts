@@ -27,7 +27,8 @@ const upheaval = (draw: Draw, model: Model, table: Table, index: number, existin
 
 /**
  * Rows of `snapshot` share one lsn, as an initial snapshot's do; after it each write has its own. `calm`: without upheavals, whose sweeps
- * write a row a second time, and which say nothing for a producer that sends a stretch again.
+ * write a row a second time, and which say nothing for a producer that sends a stretch again; and each image whole, for a log in which an
+ * older one may come after a newer one.
  */
 export const makeHistory = (draw: Draw, model: Model, length: number, { calm = false } = {}): History => {
   const entities = [...model.entities.values()]
@@ -61,7 +62,7 @@ export const makeHistory = (draw: Draw, model: Model, length: number, { calm = f
     }
     const row = makeRow(draw, model, entity, index, existing)
     mine.set(id, row)
-    const left = existing && isDebeziumJson(entity) ? leftOut(draw, entity, existing, row) : []
+    const left = !calm && existing && isDebeziumJson(entity) ? leftOut(draw, entity, existing, row) : []
     writes.push({ entity, key, row, op: inSnapshot ? 'r' : existing ? 'u' : 'c', lsn, left })
   }
   return { writes, rows }
