@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { databaseClock } from '../../src/platform/clock.ts'
 import type { Sql } from '../../src/platform/postgres.ts'
 
+/** Milliseconds: what Postgres's clock counts by. Doubles of its size are coarser than what is drawn here. */
+const grain = 0.001
 const noSql = undefined as unknown as Sql
 
 /** A world in which the true clocks are known: `time` is this process's, the primary's runs at `rate` from `start`. */
@@ -39,8 +41,8 @@ test('C24 whatever the way there and back takes, and whatever the rates, the bou
           state.time += wait
           Object.assign(state, { there: 0, back: 0 })
           const [low, true_, high] = [clock.lower(), primary(), clock.upper()]
-          expect(low).toBeLessThanOrEqual(true_)
-          expect(high).toBeGreaterThanOrEqual(true_)
+          expect(low).toBeLessThanOrEqual(true_ + grain)
+          expect(high).toBeGreaterThanOrEqual(true_ - grain)
           expect(Number.isInteger(low) && Number.isInteger(high)).toBe(true)
         }
       }
