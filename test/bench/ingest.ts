@@ -1,31 +1,35 @@
 /**
  * Ingest from a real Kafka: first what comes before maintenance alone (decoded and applied, entries written to the dirty log), then
- * all of it with a view, as `forebay ingest` runs it; then live at a steady rate. Paired in the same run with the bare consumer and
- * the bare two-connection upsert of the same changes.
+ * all of it with a view, as `forebay ingest` runs it. Paired in the same run with the bare consumer and the bare two-connection
+ * upsert of the same changes; and, if asked, with what others make of the same topics.
  */
 import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { startChild } from '../support/child.ts'
 import { changes, type Message } from './changes.ts'
+import { type Drift, openLedger } from './expected.ts'
 import { bareUpsertRate } from './limits/upsert.ts'
-import { runLive } from './live.ts'
 import { childOf, cpuSeconds, peakMemory } from './process.ts'
-import { quantile, report } from './report.ts'
+import { type Figure, type Goal, report } from './report.ts'
+import type { Order } from './sinks/flink.ts'
+import { measureFlink, measureJdbcSink, type Peer } from './sinks/peers.ts'
 import { applied, openStand, pending, type Stand, when } from './stand.ts'
 import { sendAll, topics } from './topics.ts'
 
 export type IngestOptions = {
   readonly changes: number
   readonly customers: number
-  readonly rate: number
-  readonly seconds: number
+  readonly peers: boolean
+  readonly order: Order
 }
 
-export const benchIngest = async (options: IngestOptions): Promise<void> => {
+export const benchIngest = async ({ customers, peers, order, ...options }: IngestOptions): Promise<void> => {
   const stand = await openStand()
   try {
-    const messages = [...changes(options.changes, options.customers)]
+    const messages = [...changes(options.changes, customers)]
     const count = messages.length
+    const ledger = openLedger()
+    ledger.sent(messages)
     const sample = messages.slice(0, 10_000)
     const bytes = sample.reduce((total, { value }) => total + Buffer.byteLength(value), 0) / sample.length
     await sendAll(stand.producer, messages)
@@ -35,26 +39,34 @@ export const benchIngest = async (options: IngestOptions): Promise<void> => {
     // In turn, so that a machine that gets slower or faster does so for both.
     const before = await measureUpsert(stand, messages)
     const apply = await measureIntake(stand, count)
+    const full = await measureIngest(stand, count)
     const after = await measureUpsert(stand, messages)
     const upsert = mean(before, after)
+    const sink = peers ? await measureJdbcSink(stand, count, ledger) : undefined
+    const flink = peers ? await measureFlink(stand, count, ledger, order) : undefined
+    const drift = await ledger.drift(full.sql)
+
     const slower = Math.min(consumer, upsert.bare)
     const against = (rate: number): string =>
       `${(rate / slower).toFixed(2)} × the slower limit, ${(rate / Math.min(consumer, upsert.indexed)).toFixed(2)} × with the indexes`
-    const full = await stand.run()
-    const began = performance.now()
-    const ingest = full.start('ingest')
-    try {
-      const firstAt = await when(async () => (await applied(full.sql)) > 0, ingest)
-      const first = await applied(full.sql)
-      const doneAt = await when(async () => (await applied(full.sql)) >= count && !(await pending(full.sql)), ingest)
-      const rate = (count - first) / ((doneAt - firstAt) / 1000)
-      const [view] = await full.sql<{ rows: number }[]>`select count(*)::int as rows from bench.customer where _live`
-      const others = changes(Number.MAX_SAFE_INTEGER, 1_000, 7)
-      const live = await runLive({ sql: full.sql, producer: stand.producer, others, warm: 5, ...options })
-      const sentToVisible = `live at ${options.rate}/s, sent to visible`
-      report('ingest', [
+    const peer = (name: string, measured: Peer | undefined): readonly Figure[] =>
+      measured === undefined
+        ? []
+        : [
+            {
+              name,
+              value: measured.rate,
+              unit: 'changes/s',
+              against: `${(full.rate / measured.rate).toFixed(2)} × it; ${told(measured.drift)}`,
+            },
+          ]
+    const ahead = (name: string, least: number, measured: Peer | undefined): readonly Goal[] =>
+      measured === undefined ? [] : [{ name, value: full.rate / measured.rate, least }]
+    report(
+      'ingest',
+      [
         { name: 'changes', value: count, unit: `of ${Math.round(bytes)} B` },
-        { name: 'customers', value: view!.rows, unit: 'view rows' },
+        { name: 'customers', value: full.rows, unit: 'view rows' },
         { name: 'limit: bare consumer, every value parsed', value: consumer, unit: 'changes/s' },
         { name: 'limit: bare upsert, two connections', value: upsert.bare, unit: 'changes/s' },
         { name: 'the same with the joins’ indexes, JSON written', value: upsert.indexed, unit: 'changes/s' },
@@ -71,26 +83,42 @@ export const benchIngest = async (options: IngestOptions): Promise<void> => {
           against: `bare upsert: ${upsert.bareMicros.toFixed(2)} in Postgres, ${upsert.indexedMicros.toFixed(2)} with the indexes`,
         },
         { name: 'its peak memory', value: apply.peak, unit: 'MiB' },
-        { name: 'start to first commit', value: (firstAt - began) / 1000, unit: 's' },
+        { name: 'start to first commit', value: full.startSeconds, unit: 's' },
         {
           name: 'catch-up, views included',
-          value: rate,
+          value: full.rate,
           unit: 'changes/s',
-          against: against(rate),
+          against: `${against(full.rate)}; ${told(drift)}`,
         },
-        { name: `${sentToVisible} p50`, value: quantile(live, 0.5), unit: 'ms' },
-        { name: `${sentToVisible} p95`, value: quantile(live, 0.95), unit: 'ms' },
-        { name: `${sentToVisible} p99`, value: quantile(live, 0.99), unit: 'ms' },
+        {
+          name: 'its CPU a change',
+          value: full.cpuMicros,
+          unit: `µs in Node, ${full.postgresMicros.toFixed(2)} in Postgres`,
+        },
+        { name: 'peak memory of ingest', value: full.peak, unit: 'MiB' },
+        ...peer('peer: Debezium JDBC sink, flat tables', sink),
+        ...peer('peer: Flink SQL to JDBC, the same view', flink),
         { name: 'load of the machine', value: loadavg()[0]!, unit: `runnable, on ${availableParallelism()} cores` },
-        { name: 'peak memory of ingest', value: await peakMemory(await childOf(ingest.pid)), unit: 'MiB' },
-      ])
-    } finally {
-      await ingest.stop()
-    }
+      ],
+      [
+        { name: 'catch-up over the bare upsert', value: full.rate / upsert.bare, least: 0.4 },
+        ...ahead('catch-up over the JDBC sink', 4, sink),
+        ...ahead('catch-up over Flink SQL', 6, flink),
+        { name: 'peak memory of ingest, MiB', value: full.peak, most: 350 },
+        { name: 'rows other than hand-written SQL says', value: differing(drift), most: 0 },
+      ],
+    )
   } finally {
     await stand.stop()
   }
 }
+
+const differing = (drift: readonly Drift[]): number => drift.reduce((total, { differ }) => total + differ, 0)
+/** A row that is other than it must be counts once as missing and once as superfluous. */
+const told = (drift: readonly Drift[]): string =>
+  drift.every(({ differ }) => differ === 0)
+    ? 'nothing wrong'
+    : `wrong rows: ${drift.flatMap(({ of, differ }) => (differ > 0 ? [`${differ} in ${of}`] : [])).join(', ')}`
 
 const bareConsumerRate = async ({ brokers }: Stand, count: number): Promise<number> => {
   const script = join(import.meta.dirname, 'limits/consumer.ts')
@@ -119,16 +147,27 @@ const mean = (a: Upserts, b: Upserts): Upserts => ({
   indexedMicros: (a.indexedMicros + b.indexedMicros) / 2,
 })
 
-const measureIntake = async (stand: Stand, count: number) => {
+/** From the first commit on; `isDone` is asked for once all is applied. */
+const measure = async (
+  stand: Stand,
+  what: 'ingest' | 'intake',
+  count: number,
+  env: Readonly<Record<string, string>>,
+) => {
   const run = await stand.run()
-  const child = run.start('intake')
+  const { sql } = run
+  const began = performance.now()
+  const child = run.start(what, env)
   try {
-    const firstAt = await when(async () => (await applied(run.sql)) > 0, child)
+    const firstAt = await when(async () => (await applied(sql)) > 0, child)
     const pid = await childOf(child.pid)
-    const before = { applied: await applied(run.sql), cpu: await cpuSeconds(pid), postgres: await stand.postgresCpu() }
-    const doneAt = await when(async () => (await applied(run.sql)) >= count, child)
+    const before = { applied: await applied(sql), cpu: await cpuSeconds(pid), postgres: await stand.postgresCpu() }
+    const isDone = async () => (await applied(sql)) >= count && (what === 'intake' || !(await pending(sql)))
+    const doneAt = await when(isDone, child)
     const changes = count - before.applied
     return {
+      sql,
+      startSeconds: (firstAt - began) / 1000,
       rate: changes / ((doneAt - firstAt) / 1000),
       cpuMicros: (((await cpuSeconds(pid)) - before.cpu) * 1e6) / changes,
       postgresMicros: (((await stand.postgresCpu()) - before.postgres) * 1e6) / changes,
@@ -137,4 +176,10 @@ const measureIntake = async (stand: Stand, count: number) => {
   } finally {
     await child.kill9()
   }
+}
+const measureIntake = (stand: Stand, count: number) => measure(stand, 'intake', count, {})
+const measureIngest = async (stand: Stand, count: number) => {
+  const measured = await measure(stand, 'ingest', count, {})
+  const [view] = await measured.sql<{ rows: number }[]>`select count(*)::int as rows from bench.customer where _live`
+  return { ...measured, rows: view!.rows }
 }

@@ -6,10 +6,10 @@ import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from '../../src/platform/postgres.ts'
 import { freePorts } from '../support/child.ts'
-import { changes } from './changes.ts'
+import { changes, type Message } from './changes.ts'
 import { openLedger } from './expected.ts'
 import { heapAfterCollection } from './heap.ts'
-import { runLive } from './live.ts'
+import { runProbes } from './probes.ts'
 import { childOf, cpuSeconds, memory, peakMemory } from './process.ts'
 import { type Figure, quantile, report } from './report.ts'
 import { applied, openStand, pending, when } from './stand.ts'
@@ -51,8 +51,9 @@ export const benchSoak = async ({ minutes, rate, customers }: SoakOptions): Prom
       })
       const heaps = sleep(warm * 1000, undefined, { signal: ended.signal }).then(() => heapAfterCollection(port))
       heaps.catch(() => {})
-      const latencies = await runLive({
-        ...{ sql: run.sql, producer: stand.producer, others: changes(Number.MAX_SAFE_INTEGER, customers, 7) },
+      const stream = changes(Number.MAX_SAFE_INTEGER, customers, 7)
+      const latencies = await runProbes({
+        ...{ sql: run.sql, producer: stand.producer, others: () => stream.next().value as Message },
         ...{ rate, seconds, warm, sending: ledger.sent },
         check: () => {
           if (!ingest.alive()) throw new Error(`ingest ended:\n${ingest.output()}`)

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Kafka, logLevel, type Producer } from 'kafkajs'
+import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
 import { loadSchema } from '../../src/model/load.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import { startPostgres } from '../../src/platform/embedded-postgres.ts'
@@ -11,9 +11,8 @@ import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { type Child, startChild } from '../support/child.ts'
 import { ownKafka } from '../support/kafka.ts'
 import { familyCpuSeconds } from './process.ts'
-import { createTopics } from './topics.ts'
+import { topics as bench, createTopics } from './topics.ts'
 
-const folder = join(import.meta.dirname, 'schema')
 const forebay = join(import.meta.dirname, '../../bin/forebay')
 const intake = join(import.meta.dirname, 'intake.ts')
 
@@ -22,44 +21,61 @@ export type Run = {
   /** `ingest`: the whole half; `intake`: without maintenance. */
   start(what: 'ingest' | 'intake', env?: Readonly<Record<string, string>>): Child
 }
+export type Database = { readonly sql: Sql; readonly url: string }
 export type Stand = {
   readonly brokers: readonly string[]
   readonly producer: Producer
+  readonly admin: Admin
   readonly postgresUrl: string
   /** Of all its processes, seconds. */
   postgresCpu(): Promise<number>
   /** A database that nothing was applied to yet. */
   run(): Promise<Run>
+  /** One that holds nothing at all. */
+  database(): Promise<Database>
   stop(): Promise<void>
 }
 
-export const openStand = async (): Promise<Stand> => {
+/** `folder`: what is declared; `topics`: what it reads; `settings`: Postgres's. */
+export const openStand = async ({
+  folder = join(import.meta.dirname, 'schema'),
+  topics = bench,
+  settings = {},
+} = {}): Promise<Stand> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'forebay-bench-'))
-  const [kafka, postgres] = [await ownKafka(4), await startPostgres({ dataDir })]
+  const [kafka, postgres] = [await ownKafka(4), await startPostgres({ dataDir, settings })]
   const client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING })
   const producer = client.producer({ allowAutoTopicCreation: false })
   const administrator = connect(postgres.url, { max: 1, name: 'bench' })
   const opened: Sql[] = [administrator]
-  await createTopics(client)
+  const admin = client.admin()
+  await admin.connect()
+  await createTopics(admin, topics)
   await producer.connect()
+  const database = async (): Promise<Database> => {
+    const name = `bench_${opened.length}`
+    await administrator.unsafe(`create database ${name}`)
+    const url = new URL(postgres.url)
+    url.pathname = `/${name}`
+    const sql = connect(url.href, { max: 4, name: 'bench' })
+    opened.push(sql)
+    return { sql, url: url.href }
+  }
   return {
     brokers: kafka.brokers,
     producer,
+    admin,
     postgresUrl: postgres.url,
     postgresCpu: () => familyCpuSeconds(postgres.pid),
+    database,
     async run() {
-      const name = `bench_${opened.length}`
-      await administrator.unsafe(`create database ${name}`)
-      const url = new URL(postgres.url)
-      url.pathname = `/${name}`
-      const sql = connect(url.href, { max: 4, name: 'bench' })
-      opened.push(sql)
+      const { sql, url } = await database()
       const loaded = await loadSchema(folder)
       if (!loaded.ok) throw new Error('the bench schema has faults: forebay check says which')
       await installModel(sql, loaded.model)
       const env = {
         FOREBAY_SCHEMA: folder,
-        DATABASE_URL: url.href,
+        DATABASE_URL: url,
         KAFKA_BROKERS: kafka.brokers.join(),
         PORT: '0',
         FOREBAY_DATA: dataDir,
@@ -69,11 +85,14 @@ export const openStand = async (): Promise<Stand> => {
         start: (what, more = {}) =>
           what === 'ingest'
             ? startChild(forebay, ['ingest'], { env: { ...env, ...more } })
-            : startChild(process.execPath, ['--max-semi-space-size=8', intake], { env: { ...env, ...more } }),
+            : startChild(process.execPath, ['--max-semi-space-size=16', '--heap-growing-percent=60', intake], {
+                env: { ...env, ...more },
+              }),
       }
     },
     async stop() {
       await producer.disconnect()
+      await admin.disconnect()
       for (const sql of opened) await sql.end({ timeout: 1 })
       await postgres.stop()
       await kafka.stop()

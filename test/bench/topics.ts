@@ -1,14 +1,11 @@
 /** The bench's topics on a broker of its own, and what goes into them. */
-import type { Kafka, Producer } from 'kafkajs'
+import type { Admin, Producer } from 'kafkajs'
 import { type Message, tables } from './changes.ts'
 
 export const topics: readonly string[] = tables.map((table) => `bench.${table}`)
 
-export const createTopics = async (client: Kafka): Promise<void> => {
-  const admin = client.admin()
-  await admin.connect()
-  await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 4, replicationFactor: 1 })) })
-  await admin.disconnect()
+export const createTopics = async (admin: Admin, names: readonly string[]): Promise<void> => {
+  await admin.createTopics({ topics: names.map((topic) => ({ topic, numPartitions: 4, replicationFactor: 1 })) })
 }
 
 export const send = (producer: Producer, batch: readonly Message[]) =>
