@@ -59,6 +59,7 @@ export const simulation: Simulation = {
     { role: 'FRAUD', tenant: 'acme' },
     { role: 'FINANCE', tenant: 'acme' },
     { role: 'WAREHOUSE', tenant: 'acme', claims: { warehouses: ['W-1001', 'W-1002'] } },
+    { role: 'SERVICE', tenant: 'acme' },
     { role: 'GATEWAY', tenant: 'acme' },
     { role: 'OPERATOR', tenant: 'acme' },
   ],

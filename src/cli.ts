@@ -66,13 +66,21 @@ const verbs: readonly Verb[] = [
         value: 'URL',
         help: "Judges by the latest schemas of this registry instead, with the environment's credentials.",
       },
+      cost: {
+        type: 'boolean',
+        help: 'Says instead what the folder costs the database: nothing, a rebuild of so many keys, what breaks for clients.',
+      },
       json,
     },
     run: async ({ config, positionals: [folder = config.schema], flag, text }) => {
       const url = text('against')
       const urls = usage(() => registryUrls(url))
       const against = urls && { ...config.schemaRegistry, urls }
-      return (await import('./operate/check.ts')).runCheck(folder, { json: flag('json'), ...present({ against }) })
+      const { runCheck } = await import('./operate/check.ts')
+      if (!flag('cost')) return runCheck(folder, { json: flag('json'), ...present({ against }) })
+      if (against) throw new UsageError('check: write --against or --cost')
+      const { withDatabase } = await import('./operate/database.ts')
+      return withDatabase(config, 'check', (cost) => runCheck(folder, { json: flag('json'), cost }))
     },
   },
   {
@@ -182,9 +190,48 @@ const verbs: readonly Verb[] = [
     },
     run: async (input) => (await import('./operate/quarantine.ts')).runQuarantine(input),
   },
-  { name: 'rebuild', summary: 'Builds a view anew beside the one that serves.' },
-  { name: 'reconcile', summary: 'Compares what is stored with its source.' },
-  { name: 'explain', summary: 'Says why a row is as it is, or why something was denied.' },
+  {
+    name: 'rebuild',
+    summary: 'Shows what is built; builds a view anew beside the one that serves, or goes back to what served before.',
+    operands: '[View]',
+    options: {
+      rollback: { type: 'string', value: 'VIEW', help: 'Serve what served before again, at once, while it stands by.' },
+      wait: { type: 'boolean', help: 'Return once what is built serves. It also goes on after Ctrl-C.' },
+      json,
+    },
+    run: async (input) => (await import('./operate/rebuild.ts')).runRebuild(input),
+  },
+  {
+    name: 'reconcile',
+    summary:
+      'Shows how views stand against their definitions, and entities against their source databases; or compares them now.',
+    operands: '[View|Entity]',
+    options: {
+      now: {
+        type: 'boolean',
+        help: 'Compare everything, or the one that is named, from its first key to its last, and wait. Exit 1 where drift was found; it is repaired.',
+      },
+      json,
+    },
+    run: async (input) => (await import('./operate/reconcile.ts')).runReconcile(input),
+  },
+  {
+    name: 'explain',
+    summary:
+      'Says how a view is kept: statements, plans, indexes, what a key costs, what leads to it and what waits; or which keys fail, and why.',
+    operands: 'view <View> | parked [<View>]',
+    options: {
+      keys: {
+        type: 'string',
+        value: 'N',
+        help: 'view: keys of each node to measure (3), in transactions that are taken back.',
+      },
+      plans: { type: 'boolean', help: "view: with each statement's SQL and Postgres's plan of it." },
+      limit: { type: 'string', value: 'N', help: 'parked: at most so many (100).' },
+      json,
+    },
+    run: async (input) => (await import('./operate/explain.ts')).runExplain(input),
+  },
   { name: 'erase', summary: 'Erases a person.' },
   { name: 'archive', summary: 'Moves old data out.' },
 ]

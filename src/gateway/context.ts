@@ -4,6 +4,7 @@ import type { OrderBy, View, Where } from '../model/model.ts'
 import type { Identity } from './access/auth.ts'
 import type { Verdict } from './access/verdict.ts'
 import type { ViewFreshness } from './freshness/freshness.ts'
+import type { Served } from './freshness/serving.ts'
 import type { Status } from './freshness/status.ts'
 import type { Plan } from './plan.ts'
 import type { Fields } from './read/project.ts'
@@ -14,10 +15,14 @@ export type ViewRow = {
   readonly key: string
   readonly fields: Fields
   readonly incomplete: boolean
-  /** Something that it depends on is in quarantine. */
+  /** Something that it depends on is in quarantine, or it could not be recomputed. */
   readonly degraded: boolean
+  /** Of views grouped by time. */
+  readonly bucket?: BucketState
   readonly asOf: number | null
 }
+/** FINAL: late data beyond what was allowed for would still correct it. */
+export type BucketState = 'PRELIMINARY' | 'FINAL'
 export type PageRequest = {
   readonly where: Where | undefined
   readonly orderBy: readonly OrderBy[]
@@ -46,6 +51,8 @@ export type Context = {
   readonly requestId: string
   /** Told once what the operation asks for, before anything is read. */
   readonly planned: (plan: Plan) => void
+  /** What a view is answered from. */
+  readonly served: (view: string) => Served | undefined
   /** Throws UNAVAILABLE where nothing keeps the view. */
   readonly freshness: (view: string) => ViewFreshness
   /** Told of rows that are older than what `freshness` says. */

@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'TOO_COSTLY'
   | 'RATE_LIMITED'
   | 'UNAVAILABLE'
+  | 'VIEW_REBUILDING'
   | 'INTERNAL'
 
 const status: Record<ErrorCode, number> = {
@@ -19,6 +20,7 @@ const status: Record<ErrorCode, number> = {
   TOO_COSTLY: 400,
   RATE_LIMITED: 429,
   UNAVAILABLE: 503,
+  VIEW_REBUILDING: 503,
   INTERNAL: 500,
 }
 export const statusOf = (code: ErrorCode): number => status[code]
@@ -30,6 +32,15 @@ export const refusal = (code: ErrorCode, message: string): GraphQLError =>
 /** Fails one field: its siblings are answered, so the HTTP status stays 200. */
 export const fieldError = (code: ErrorCode, message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code } })
+
+/** Refuses the whole request, and says how far what it asks for is: `progress` from 0 to 1, `secondsLeft`; null where that isn't known. */
+export const rebuildingError = (
+  message: string,
+  rebuild: { readonly progress: number | null; readonly secondsLeft: number | null },
+): GraphQLError =>
+  new GraphQLError(message, {
+    extensions: { code: 'VIEW_REBUILDING', http: { status: status.VIEW_REBUILDING }, rebuild },
+  })
 
 /** The codes of Apollo Server, in our words. What isn't listed is ours already, or unforeseen. */
 const foreign: Readonly<Record<string, ErrorCode>> = {
@@ -69,5 +80,6 @@ export const formatError = (
       extensions: { code: 'INTERNAL' },
     }
   }
-  return { message: formatted.message.replace(/ Did you mean .*$/s, ''), ...place, extensions: { code } }
+  const rebuild = code === 'VIEW_REBUILDING' ? { rebuild: formatted.extensions?.rebuild } : {}
+  return { message: formatted.message.replace(/ Did you mean .*$/s, ''), ...place, extensions: { code, ...rebuild } }
 }

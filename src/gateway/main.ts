@@ -3,6 +3,7 @@ import { execute, type GraphQLSchema } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import type { Model } from '../model/model.ts'
 import { crossings } from '../model/sql/cross-tenant.ts'
+import { decodeView, type StoredView } from '../model/stored-view.ts'
 import { databaseClock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Readiness } from '../platform/health.ts'
@@ -16,12 +17,14 @@ import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
 import type { Context } from './context.ts'
 import { refusal } from './errors.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
-import { aged, generationOf, type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
+import { aged, type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
+import { createServing } from './freshness/serving.ts'
 import { countCrossings, readStatus } from './freshness/status.ts'
 import { watchViews } from './freshness/view-metrics.ts'
 import { startWatch } from './freshness/watch.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
+import { startLease } from './lease.ts'
 import { limits } from './limits.ts'
 import { createPlanner, notRunning, type Plan } from './plan.ts'
 import { createProjector } from './read/project.ts'
@@ -30,6 +33,7 @@ import { createRowCache } from './read/row-cache.ts'
 import { createRowLoads } from './read/row-loads.ts'
 import type { Statement } from './read/row-sql.ts'
 import { createRunner } from './read/statements.ts'
+import { rebuilding } from './rebuilding.ts'
 import { graphqlSchema, rootsOf, sharedTypes } from './schema/schema.ts'
 import { startGraphqlServer } from './server.ts'
 import type { Steps } from './steps.ts'
@@ -77,7 +81,11 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const tables = new Map([...bases].map(([name, { table }]) => [name, table]))
   const clock = databaseClock(sql)
   await clock.refresh()
-  const watch = await startWatch(sql, bases.values())
+  const watch = await startWatch(
+    sql,
+    createServing(model, bases, (generation) => loadDefinition(sql, generation)),
+  )
+  const lease = startLease(sql, () => watch.current()?.serving.catalog)
   const metrics = watchViews(watch, bases.values(), clock)
   const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
   const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
@@ -105,7 +113,6 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const parts: ReaderParts = {
     run,
     loads: createRowLoads(run, redis && createRowCache(redis, () => clock.upper())),
-    bases,
     keys,
     project: createProjector(model, keys.token),
     tenantless: (view) => tenantless.inc({ view }),
@@ -123,12 +130,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       return unruled && plan && !plan.whole.has(view) ? plan.columns.get(view) : undefined
     }
     const freshness = (view: string): ViewFreshness => {
-      const basis = bases.get(view)
-      if (!snapshot || !basis)
-        throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
-      if (generationOf(snapshot, basis) === undefined) {
-        throw refusal('UNAVAILABLE', `${view} is not kept yet: no ingest process has registered this definition of it.`)
-      }
+      if (!snapshot) throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
+      const basis = snapshot.serving.views.get(view)?.basis
+      if (!basis) throw refusal('UNAVAILABLE', `${view} is not kept yet: no ingest process has registered it.`)
       let found = known.get(view)
       if (!found) {
         found = viewFreshness(snapshot, basis, clock.upper(), shown(view))
@@ -143,6 +147,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       planned: (made) => {
         plan = made
       },
+      served: (view) => snapshot?.serving.views.get(view),
       freshness,
       older: (view, asOf) => known.set(view, aged(freshness(view), clock.upper(), asOf)),
       touched: new Set(),
@@ -160,12 +165,17 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       const { verdict } = context
       const plan = planOf(document, operation, variables, { full, roots, role: roleSchema(verdict) }, verdict)
       context.planned(plan)
-      for (const view of plan.columns.keys()) context.freshness(view)
+      for (const [view, fields] of plan.columns) {
+        context.freshness(view)
+        const refused = rebuilding(context.served(view), { view, fields })
+        if (refused) throw refused
+      }
       const none: ReadonlySet<string> = new Set()
       context.reader = createReader(parts, {
         verdict,
         claims: context.identity.claims,
         columns: (view) => plan.columns.get(view) ?? none,
+        served: context.served,
         freshness: context.freshness,
         older: context.older,
       })
@@ -192,7 +202,12 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     const identity = await authenticate(request.headers.authorization)
     const asking = askingHeaders.find((name) => request.headers[name] !== undefined)
     if (asking !== undefined) throw notRunning(`The header ${asking}`)
-    return await server.run(asked, open(identity, requestId))
+    const leave = lease.enter(watch.current()?.serving.catalog ?? 0)
+    try {
+      return await server.run(asked, open(identity, requestId))
+    } finally {
+      leave()
+    }
   })
   return {
     routes: [route, ...(config.production ? [] : graphiqlRoutes())],
@@ -201,7 +216,14 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       const snapshot = watch.current()
       if (!snapshot) return { ready: false, reason: 'Postgres does not answer' }
       // One that waits for somebody to act keeps no other view from being asked for.
-      const waiting = [...bases.values()].filter((basis) => {
+      const { views, outdated } = snapshot.serving
+      if (outdated.length > 0)
+        return {
+          ready: false,
+          reason: `${outdated.join(', ')}: another definition has taken the place of this folder's, which is not kept any more; start with the folder that ingest has`,
+        }
+      const waiting = [...bases.values()].filter((own) => {
+        const basis = views.get(own.view.name)?.basis ?? own
         const { asOf, sources } = viewFreshness(snapshot, basis, clock.upper())
         return asOf === null && !sources.some(({ state }) => state === 'PAUSED')
       })
@@ -212,10 +234,17 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       metrics.stop()
       await watch.stop()
       await server.stop()
+      await lease.stop()
       redis?.end()
       await reads?.end({ timeout: 1 })
     },
   }
+}
+
+const loadDefinition = async (sql: Sql, generation: number): Promise<StoredView | undefined> => {
+  const [row] = await sql<{ definition: string | null }[]>`
+    select definition::text as definition from forebay.generations where generation = ${generation}`
+  return row?.definition == null ? undefined : decodeView(row.definition)
 }
 
 const tryFreshness = (freshness: Context['freshness'], view: string): [string, ViewFreshness][] => {

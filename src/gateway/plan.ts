@@ -121,6 +121,12 @@ const makePlan = (
   const field = (node: FieldNode, typeName: string, at: Place | undefined): void => {
     const name = node.name.value
     if (name === '_freshness' && at && !isFieldsOnly(node, 'incomplete')) whole.add(at.view)
+    if (name === '_bucket' && at && isShaped(typeName)) {
+      const role = schemas.role.getType(typeName)
+      if (!role || !('getFields' in role) || !('_bucket' in role.getFields()))
+        throw forbidden(`${typeName}._bucket`, verdict)
+      whole.add(at.view)
+    }
     if (name.startsWith('_')) return
     if (typeName === 'Query') {
       const root = schemas.roots.get(name)

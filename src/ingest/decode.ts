@@ -3,7 +3,9 @@
  * it throw.
  */
 import type { Entity, Format, Model } from '../model/model.ts'
+import { isSourced, sourcedColumns } from '../model/sourced.ts'
 import { compileView } from '../model/sql/compile-view.ts'
+import { columnOf, entityOf } from '../model/sql/row-scope.ts'
 import type { Decoded, LogRecord } from './change.ts'
 import { avroNames } from './decode/avro-names.ts'
 import { readCloudEvent } from './decode/cloud-event.ts'
@@ -143,7 +145,9 @@ export const neededBy = (model: Model): Needed => {
     read ??= new Set(
       [...model.views.values()].flatMap((view) =>
         compileView(model, view).paths.flatMap(({ entity, values, watched }) =>
-          [...values, ...watched].map((name) => `${entity}.${name}`),
+          [...values, ...watched]
+            .flatMap((name) => columnOf(entityOf(model, entity), name).computed?.inputs ?? [name])
+            .map((name) => `${entity}.${name}`),
         ),
       ),
     )
@@ -176,9 +180,11 @@ const reasonOf = (error: unknown): string => {
   return error instanceof RangeError ? 'is nested too deep' : 'could not be decoded'
 }
 
-/** With the names that its format can hold. */
-export const asWritten = (entity: Entity): Entity =>
-  entity.source.format.endsWith('AVRO') ? avroNames(entity) : entity
+/** Of what records hold, with the names that their format can hold. */
+export const asWritten = (declared: Entity): Entity => {
+  const entity = declared.columns.every(isSourced) ? declared : { ...declared, columns: sourcedColumns(declared) }
+  return entity.source.format.endsWith('AVRO') ? avroNames(entity) : entity
+}
 
 const readerOf = (entity: Entity, model: Model, siblings: readonly Entity[], needed: Needed): ReadRecord => {
   const shape = compileShape(entity, model.enums, siblings)

@@ -1,24 +1,37 @@
 /**
  * Generations: which definitions of which views are kept up. A changed definition has another hash, so it is another generation
- * with a table of its own. Registering one excludes every apply transaction, so that no change can commit between its first
- * contents and its first log entry; and an applier that doesn't know all of them stops (C8).
+ * with tables of its own, which is built beside the one that serves (src/ingest/rebuild). Registering one excludes every apply
+ * transaction, so that no change can commit between its first contents and its first log entry; and an applier that doesn't know
+ * all of them reads them first, or stops where it can't keep them up (C8).
  */
 
 import type { Model } from '../model/model.ts'
-import { entityTable } from '../model/names.ts'
-import { type CompiledView, compileView } from '../model/sql/compile-view.ts'
-import { rootKey } from '../model/sql/dirty-path.ts'
-import { type HeldPath, heldPaths } from '../model/sql/held.ts'
-import { shardOf } from '../model/sql/key.ts'
-import { entityOf } from '../model/sql/row-scope.ts'
+import { compileView } from '../model/sql/compile-view.ts'
+import { decodeView, type StoredView, storedView, unfollowable } from '../model/stored-view.ts'
+import { log } from '../platform/log.ts'
 import type { Sql } from '../platform/postgres.ts'
-import { markHeldAgain } from './apply/mark-held.ts'
-import { currentSlot } from './dirty-log.ts'
-import { locks } from './locks.ts'
+import { makeIndexes } from './rebuild/indexes.ts'
+import { register } from './rebuild/register.ts'
+import { type Known, lockEverything, moved, type State } from './rebuild/states.ts'
 
-export type Generation = CompiledView & { readonly generation: number; readonly held: readonly HeldPath[] }
-/** `version` is that of forebay.catalog: it moves with every registration. */
-export type Catalog = { readonly version: number; readonly generations: readonly Generation[] }
+export type Generation = StoredView & {
+  readonly generation: number
+  /** The hash of its definition, whichever build of it this is. */
+  readonly declared: string
+  /** When the catalog was read. */
+  readonly state: State
+  /** Likewise. False: it may be whole by now. */
+  readonly filled: boolean
+}
+/**
+ * Every generation that is kept up; those that this folder declares come first. `version` is that of forebay.catalog: it moves with every
+ * registration and every move of a state. `reload` reads both anew where they can change; false: this process can't keep up all of it.
+ */
+export type Catalog = {
+  readonly version: number
+  readonly generations: readonly Generation[]
+  reload?(): Promise<boolean>
+}
 
 /** Generations whose views read the entity. */
 export const readersOf = (catalog: Catalog, entity: string): readonly number[] =>
@@ -28,90 +41,124 @@ export const readersOf = (catalog: Catalog, entity: string): readonly number[] =
 
 /** The topics that a generation's rows depend on. */
 export type TopicsRead = { readonly generation: number; readonly topics: readonly string[] }
-export const topicsRead = (model: Model, { generations }: Catalog): readonly TopicsRead[] =>
-  generations.map(({ generation, paths }) => ({
+export const topicsRead = ({ generations }: Catalog): readonly TopicsRead[] =>
+  generations.map(({ generation, reads }) => ({
     generation,
-    topics: [...new Set(paths.map(({ entity }) => entityOf(model, entity).source.topic))],
+    topics: [...new Set(Object.values(reads).map(({ topic }) => topic))],
   }))
 
-/** Root keys that one log entry of a first filling holds. */
-const chunk = 1000
-
 /**
- * Makes the catalog say exactly what the model declares: new definitions get their table and are filled through the dirty log,
- * definitions that are gone are retired (their tables stay, no longer kept up).
+ * Makes the catalog say what the model declares. A view that is new serves at once; a changed one is built beside what serves; one that
+ * is gone, or whose declaration is one that stands by, moves the pointer, but never away from a newer one that a running process declares. Quick: what fills new tables is a job of its own.
  */
 export const registerViews = async (sql: Sql, model: Model): Promise<Catalog> => {
-  const compiled = [...model.views.values()].map((view) => compileView(model, view))
-  return sql.begin(async (tx) => {
-    await tx`select pg_advisory_xact_lock(${locks.catalog}, 0)`
+  const declared = declaredBy(model)
+  await sql.begin(async (tx) => {
+    await lockEverything(tx)
     await tx`create schema if not exists forebay_view`
-    const known = await tx<{ generation: number; view: string; hash: string; retired: boolean }[]>`
-      select generation, view, hash, retired_at is not null as retired from forebay.generations`
-    const keep = new Set(compiled.map(({ table }) => `${table.view} ${table.hash}`))
-    const gone = known.filter(({ view, hash, retired }) => !retired && !keep.has(`${view} ${hash}`))
-    const active = known.filter(({ retired }) => !retired)
-    const generations: Generation[] = []
-    let changed = gone.length > 0
-    if (gone.length) {
-      const numbers = gone.map(({ generation }) => generation)
-      await tx`update forebay.generations set retired_at = now() where generation = any(${numbers}::int[])`
-      await tx`delete from forebay.dirty where generation = any(${numbers}::int[])`
-    }
-    for (const view of compiled) {
-      const same = ({ view: name, hash }: { view: string; hash: string }) =>
-        name === view.table.view && hash === view.table.hash
-      const found = active.find(same)
-      if (found) {
-        for (const statement of view.indexes) await tx.unsafe(statement)
-        generations.push(numbered(model, view, found.generation))
-        continue
-      }
-      changed = true
-      // A definition that comes back was not kept up meanwhile: it begins anew.
-      await tx`delete from forebay.generations where view = ${view.table.view} and hash = ${view.table.hash}`
-      for (const table of view.tables) await tx.unsafe(`drop table if exists ${table}`)
-      for (const statement of [...view.ddl, ...view.indexes]) await tx.unsafe(statement)
-      const [row] = await tx<{ generation: number }[]>`
-        insert into forebay.generations (view, hash) values (${view.table.view}, ${view.table.hash}) returning generation`
-      const root = entityOf(model, view.view.of)
-      await tx.unsafe(
-        `insert into forebay.dirty (slot, generation, path, shard, keys, n)
-         select $1::smallint, $2::int, 0, shard, jsonb_agg(k), count(*) from (
-           select k, shard, (row_number() over (partition by shard)) / ${chunk} as chunk
-           from (select k, ${shardOf('k')} as shard from (select ${rootKey(root, 'r')} as k from ${entityTable(root)} r where _live) r) s) c
-         group by shard, chunk`,
-        [currentSlot(), row!.generation],
-      )
-      const made = numbered(model, view, row!.generation)
-      await markHeldAgain(tx, [made])
-      generations.push(made)
-    }
-    const [catalog] = changed
-      ? await tx<{ version: number }[]>`update forebay.catalog set version = version + 1 returning version`
-      : await tx<{ version: number }[]>`select version from forebay.catalog`
-    return { version: catalog!.version, generations }
-  }) as Promise<Catalog>
+    const changed = await register(tx, model, declared)
+    if (changed) await moved(tx)
+  })
+  const catalog = await readCatalog(sql, model)
+  if (!catalog.ok) throw new Error(catalog.reason)
+  await makeIndexes(
+    sql,
+    catalog.generations.filter(({ table }) => declared.has(table.hash)),
+  )
+  return catalog
 }
 
-const numbered = (model: Model, compiled: CompiledView, generation: number): Generation => ({
-  ...compiled,
-  generation,
-  held: heldPaths(model, compiled.view, compiled.paths),
-})
+/** What a folder declares, by hash. */
+export const declaredBy = (model: Model): ReadonlyMap<string, StoredView> =>
+  new Map(
+    [...model.views.values()].map((view) => {
+      const compiled = storedView(model, compileView(model, view))
+      return [compiled.table.hash, compiled]
+    }),
+  )
 
-/** The catalog, where what is registered is exactly what the model declares; for those who write but don't register. */
+type Read =
+  | ({ readonly ok: true } & Catalog)
+  | { readonly ok: false; readonly version: number; readonly reason: string }
+
+/** `reason`: why this process can't keep up all that is registered. */
+const readCatalog = async (sql: Sql, model: Model): Promise<Read> => {
+  const declared = declaredBy(model)
+  const rows = await sql<(Known & { readonly version: number; readonly filled: boolean })[]>`
+    select c.version, g.generation, g.view, g.hash, coalesce(g.declared, g.hash) as declared, g.state, g.filled_at is not null as filled, g.definition::text as definition
+    from forebay.catalog c left join forebay.generations g on g.retired_at is null order by g.generation`
+  const version = rows[0]?.version ?? 0
+  const generations: Generation[] = []
+  for (const { generation, view, hash, declared: of, state, filled, definition } of rows) {
+    if (generation === null) continue
+    const stored = declared.get(hash) ?? (definition === null ? undefined : decodeView(definition))
+    const reason = stored ? unfollowable(model, stored) : 'its definition is not kept'
+    if (!stored || reason !== undefined)
+      return { ok: false, version, reason: `${unknownViews(version)} (${view}: ${reason})` }
+    generations.push({ ...stored, generation, declared: of, state, filled })
+  }
+  const isOwn = (one: Generation): boolean => declared.has(one.declared)
+  return {
+    ok: true,
+    version,
+    generations: [...generations.filter(isOwn), ...generations.filter((one) => !isOwn(one))],
+  }
+}
+
+/** A catalog that follows what others register. Throws where this process can't keep all of it up. */
+export const openCatalog = async (sql: Sql, model: Model): Promise<Catalog> => {
+  const first = await readCatalog(sql, model)
+  if (!first.ok) throw new Error(first.reason)
+  let current: Pick<Catalog, 'version' | 'generations'> = first
+  let reading: Promise<boolean> | undefined
+  const read = async (): Promise<boolean> => {
+    const found = await readCatalog(sql, model)
+    if (!found.ok) {
+      log.error('catalog.unknown', { registered: found.version, reason: found.reason })
+      return false
+    }
+    if (found.version !== current.version) {
+      current = found
+      log.info('catalog.read', {
+        version: found.version,
+        generations: found.generations.map(({ table, generation, state }) => `${table.view} ${generation} ${state}`),
+      })
+    }
+    return true
+  }
+  return {
+    get version() {
+      return current.version
+    },
+    get generations() {
+      return current.generations
+    },
+    reload() {
+      reading ??= read().finally(() => {
+        reading = undefined
+      })
+      return reading
+    },
+  }
+}
+
+/** An apply transaction that tries again once it knows what was registered meanwhile. */
+export const knowingAll = async <T extends { readonly kind: string }>(
+  catalog: Catalog,
+  attempt: () => Promise<T>,
+): Promise<T> => {
+  for (;;) {
+    const result = await attempt()
+    if (result.kind !== 'unknown-generation' || !(await catalog.reload?.())) return result
+  }
+}
+
+/** The catalog for those who write but don't register; undefined where it isn't one that this folder's views are in. */
 export const registeredViews = async (sql: Sql, model: Model): Promise<Catalog | undefined> => {
-  const rows = await sql<{ version: number; generation: number | null; view: string; hash: string }[]>`
-    select c.version, g.generation, g.view, g.hash from forebay.catalog c left join forebay.generations g on g.retired_at is null`
-  const generations = [...model.views.values()].flatMap((view): Generation[] => {
-    const compiled = compileView(model, view)
-    const found = rows.find((row) => row.view === view.name && row.hash === compiled.table.hash)
-    return found?.generation == null ? [] : [numbered(model, compiled, found.generation)]
-  })
-  const registered = rows.filter(({ generation }) => generation !== null).length
-  if (generations.length !== model.views.size || registered !== generations.length) return undefined
-  return { version: rows[0]!.version, generations }
+  const found = await readCatalog(sql, model)
+  if (!found.ok) return undefined
+  const known = new Set(found.generations.map(({ declared }) => declared))
+  return [...declaredBy(model).keys()].every((hash) => known.has(hash)) ? openCatalog(sql, model) : undefined
 }
 
 /** Why a process that doesn't know all registered views can't go on. */

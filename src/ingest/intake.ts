@@ -68,7 +68,7 @@ export const openIntake = ({
     entitiesOf,
   })
   const source = logOf(config, sql, decoder.topics, feeds, maxLagMs)
-  const quarantine = watchQuarantine({ sql, cap: config.quarantineCap, read: topicsRead(model, catalog) })
+  const quarantine = watchQuarantine({ sql, cap: config.quarantineCap, read: () => topicsRead(catalog) })
   const writer = connect(config.databaseUrl, {
     max: usualLanes,
     name: 'apply',

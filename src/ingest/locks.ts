@@ -14,4 +14,14 @@ export const locks = {
   positions: 74_006,
   /** One per entity: its holder takes away rows that no record deletes (C13, C17). */
   sweep: 74_007,
+  /** One per pass of a reconciliation: its holder alone walks it. */
+  reconcile: 74_008,
+  /** Its holder fills, proves, switches and retires generations. */
+  rebuild: 74_010,
+  /** One per generation: shared by rounds that leave out what its filling brings, exclusive for a node's filling to begin (C8). */
+  fill: 74_012,
+  /** One per definition, shared by the running processes whose folder declares it. */
+  declared: 74_013,
+  /** Its holder makes indexes on view tables that are there already. */
+  indexes: 74_011,
 } as const

@@ -10,18 +10,24 @@ import { connectRedis } from '../platform/redis.ts'
 import { connectorsOf } from './connect/connectors-of.ts'
 import { followOffsets } from './connect/offsets.ts'
 import { type Connectors, watchConnectors } from './connect/source-moments.ts'
-import { type Catalog, registerViews, unknownViews } from './generations.ts'
+import { declaredBy, openCatalog, registerViews, unknownViews } from './generations.ts'
 import { openIntake } from './intake.ts'
 import { startMaintainer } from './maintain/maintainer.ts'
 import { publisher } from './publish.ts'
+import { declareRunning } from './rebuild/running.ts'
+import { startRebuilds } from './rebuild/worker.ts'
+import { walkEntities } from './reconcile/entities.ts'
+import { proveByKeys } from './reconcile/prove-generation.ts'
+import { startReconciler } from './reconcile/worker.ts'
 import { startReplays } from './replay/worker.ts'
 import { type Authenticate, ingestRoutes } from './routes.ts'
-import { byKey, frozenOwner, plans, statementMs } from './session-settings.ts'
+import { byKey, frozenOwner, plans, statementMs, unpublished } from './session-settings.ts'
 import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
 import { watchPartitions } from './source/partition-metrics.ts'
 import { watchSilence } from './source/silent-topics.ts'
 import { startSweeper } from './sweep.ts'
+import { startViewFloors } from './view-floors.ts'
 
 export type IngestOptions = {
   /** `databaseUrl` must be set: maintenance opens a connection of its own, straight to the primary. */
@@ -42,11 +48,21 @@ export type Ingest = {
 
 /** Records waiting beyond which maintenance holds back, so that a key changed often is recomputed once. */
 const farBehind = 5_000
+/** A comparison that takes longer is made of fewer keys. */
+const compareMs = 5_000
 
 export const startIngest = async ({ config, model, sql, authenticate, failed }: IngestOptions): Promise<Ingest> => {
   const clock = databaseClock(sql)
   await clock.refresh()
-  const catalog = await register(config.databaseUrl, model)
+  const declared = new Map([...declaredBy(model)].map(([hash, { table }]) => [hash, table.view]))
+  const building = connect(config.databaseUrl, { max: 1, name: 'rebuild', settings: { jit: 'off' } })
+  await declareRunning(building, declared.keys())
+  const registerHere = (): Promise<void> => register(config.databaseUrl, model)
+  await registerHere().catch(async (error: unknown) => {
+    await building.end({ timeout: 1 })
+    throw error
+  })
+  const catalog = await openCatalog(sql, model)
   const redis = config.redisUrl === undefined ? undefined : connectRedis(config.redisUrl)
   const maxLagMs = Math.min(10_000, ...[...model.views.values()].map((view) => view.maxLagMs))
   const intake = openIntake({
@@ -66,7 +82,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     max: 1,
     name: 'maintain',
     statementTimeoutMs: 5 * statementMs,
-    settings: { ...plans, ...byKey, ...frozenOwner },
+    settings: { ...plans, ...byKey, ...frozenOwner, ...(redis ? {} : unpublished) },
   })
   const maintainer = startMaintainer({
     sql: own,
@@ -97,6 +113,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     ttl: config.tombstoneTtl,
     swept: () => maintainer.wake(),
   })
+  const floors = startViewFloors({ sql: spare, catalog, moved: () => maintainer.wake() })
   const again = connect(config.databaseUrl, { max: 1, name: 'replay', settings: plans })
   const replays = startReplays({
     sql: again,
@@ -106,6 +123,34 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     schemas: intake.schemas,
     source,
     applied: () => maintainer.wake(),
+  })
+  const rebuilds = startRebuilds({
+    sql: building,
+    catalog,
+    windowMs: config.rollbackWindowMs,
+    logged: () => maintainer.wake(),
+    prove: proveByKeys,
+    folder: { declared, register: registerHere },
+  })
+  const beside = connect(config.databaseUrl, {
+    max: 1,
+    name: 'reconcile',
+    statementTimeoutMs: compareMs,
+    settings: { ...plans, ...byKey },
+  })
+  const reconciler = startReconciler({
+    sql: beside,
+    catalog,
+    maintainer,
+    entities: walkEntities({
+      sql: beside,
+      model,
+      catalog,
+      decoder: intake.decoder,
+      connections: config.connections ?? {},
+    }),
+    share: config.reconcileShare,
+    behind: () => pump.backlog() > farBehind,
   })
   const trimming = startTrimming(sql, config.journal.retention)
   await intake.start()
@@ -124,8 +169,8 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       const [state] = await sql<{ unobserved: number; filling: boolean }[]>`
         select (select count(*)::int from forebay.positions where frontier is null and state = 'RUNNING' and reason is null) as unobserved,
           exists (
-            select from forebay.generations g where retired_at is null
-              and exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null)) as filling`
+            select from forebay.generations g where state = 'ACTIVE' and retired_at is null and (filled_at is null
+              or exists (select from forebay.dirty d where d.generation = g.generation and d.origin is null))) as filling`
       if (state!.filling) return { ready: false, reason: 'views are being filled' }
       if (state!.unobserved > 0)
         return { ready: false, reason: `${state!.unobserved} partitions are not caught up yet` }
@@ -134,15 +179,18 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     },
     async stop() {
       await trimming.stop()
+      await rebuilds.stop()
       await replays.stop()
+      await reconciler.stop()
       await intake.stop()
       await sweeper.stop()
+      await floors.stop()
       await maintainer.stop()
       await observer.stop()
       await connectors?.stop()
       await metrics.stop()
       redis?.end()
-      await Promise.all([own, spare, again].map((one) => one.end({ timeout: 1 })))
+      await Promise.all([own, spare, again, building, beside].map((one) => one.end({ timeout: 1 })))
     },
   }
 }
@@ -161,11 +209,11 @@ const connectorsOfSources = (config: Config, model: Model, clock: DatabaseClock)
   return watchConnectors(connectors, followOffsets({ brokers, ...present({ security }), topic, groupId }), clock)
 }
 
-/** Over a connection of its own, without a bound: to fill a view anew and to make an index takes as long as it takes. */
-const register = async (databaseUrl: string, model: Model): Promise<Catalog> => {
+/** Over a connection of its own, without a bound: to make an index takes as long as it takes. */
+const register = async (databaseUrl: string, model: Model): Promise<void> => {
   const sql = connect(databaseUrl, { max: 1, name: 'register' })
   try {
-    return await registerViews(sql, model)
+    await registerViews(sql, model)
   } finally {
     await sql.end({ timeout: 1 })
   }

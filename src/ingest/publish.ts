@@ -5,7 +5,7 @@
 import { counter } from '../platform/metrics.ts'
 import type { RedisClient } from '../platform/redis.ts'
 import { invalidateRow } from '../platform/row-cache.ts'
-import type { ChangedRow } from './maintain/round.ts'
+import type { ChangedRow } from './maintain/work-generation.ts'
 
 const missed = counter({
   name: 'forebay_row_cache_drops_missed_total',

@@ -36,7 +36,7 @@ export const watchQuarantine = ({
 }: {
   readonly sql: Sql
   readonly cap: number
-  readonly read: readonly TopicsRead[]
+  readonly read: () => readonly TopicsRead[]
   readonly everyMs?: number
 }): QuarantineWatch => {
   const stopped = new AbortController()
@@ -75,7 +75,7 @@ export const watchQuarantine = ({
     paused.reset()
     for (const { topic, partition, state } of states)
       paused.set({ topic, partition: String(partition) }, state === 'RUNNING' ? 0 : 1)
-    await forgetSettled(sql, read)
+    await forgetSettled(sql, read())
   }
 
   const loop = async (): Promise<void> => {
@@ -111,7 +111,8 @@ const forgetSettled = async (sql: Sql, read: readonly TopicsRead[]): Promise<voi
       select r.generation, least(
         (select coalesce(case when bool_and(p.frontier is not null) then min(p.frontier) end, '-infinity')
           from forebay.positions p where p.topic in (select json_array_elements_text(r.topics))),
-        case when exists (select from forebay.dirty d where d.generation = r.generation and d.origin is null) then '-infinity'::timestamptz end,
+        case when exists (select from forebay.dirty d where d.generation = r.generation and d.origin is null)
+          or exists (select from forebay.generations g where g.generation = r.generation and g.filled_at is null) then '-infinity'::timestamptz end,
         (select d.origin from forebay.dirty d where d.generation = r.generation order by d.origin limit 1)) as bound
       from json_to_recordset(${JSON.stringify(read)}::text::json) as r (generation int, topics json) join settled using (generation))
     delete from forebay.degraded d using bounds b where b.generation = d.generation and d.settled_at < b.bound`

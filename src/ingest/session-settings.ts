@@ -18,7 +18,18 @@ export const byKey = {
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
   enable_material: 'off',
+  // A list's first rows come from its index in their order: a bitmap has to be filled with all of a key's rows before the first is read.
+  enable_bitmapscan: 'off',
+  // Nor from another index that has the order's beginning: a key's rows may all be alike in that, and would all be read and sorted.
+  enable_incremental_sort: 'off',
+  // Keys are looked up once each, so what is remembered of one is of no use.
+  enable_memoize: 'off',
 }
+/**
+ * A round of maintenance that is lost leaves its entries in the log, so its commit need not wait for the disk, but where others are told of
+ * what it changed (C31).
+ */
+export const unpublished = { synchronous_commit: 'off' }
 
 /**
  * No statement on the way from the log to the tables takes this long. One that waits for a lock for longer is tried again; one whose

@@ -4,10 +4,12 @@
  * - C17: after a truncate, rows at or below its floor. The floor itself keeps out whatever is below it and comes later.
  * - C13: after an initial snapshot, rows older than it that it did not contain: their delete was never sent. It waits until the ends that
  *   the log has after the snapshot's end are applied. Its tombstones lose against the snapshot's own reads, in case one was sent late.
+ * - Rows that are kept for a time (@retention) and are past it, see apply/expired.ts.
  * - C18: tombstones that were stored longer ago than their time to live.
+ * - Totals by step that no window reads any more, see expire-steps.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Entity, Model } from '../model/model.ts'
+import type { Entity, Model, Retention } from '../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident } from '../model/names.ts'
 import { answerSql } from '../model/sql/answer.ts'
 import { columnOf } from '../model/sql/row-scope.ts'
@@ -16,12 +18,14 @@ import { counter } from '../platform/metrics.ts'
 import type { Sql } from '../platform/postgres.ts'
 import { countAwaiting } from './apply/awaiting.ts'
 import { collectStatement } from './apply/entity-statement.ts'
+import { anyExpired, expiredChanges, isKeptForATime } from './apply/expired.ts'
 import { holdCatalog, type Origins, type Tx } from './apply/fence.ts'
 import { heldOrigins, releaseFloor } from './apply/floor.ts'
 import { isHeld } from './apply/quarantine.ts'
 import { snapshotsByTime } from './apply/snapshots.ts'
 import { createWrite, type Write } from './apply/write.ts'
 import type { CellValue, Change, OrderedVersion } from './change.ts'
+import { expireSteps } from './expire-steps.ts'
 import type { Catalog } from './generations.ts'
 import { locks } from './locks.ts'
 import type { LogSource } from './source.ts'
@@ -33,7 +37,7 @@ const collectMs = 60_000
 
 const sweptTotal = counter({
   name: 'forebay_rows_swept_total',
-  help: 'Rows taken away that no record deleted: by a truncate, or missing from a snapshot.',
+  help: 'Rows taken away that no record deleted: by a truncate, missing from a snapshot, or kept long enough.',
   labels: ['entity', 'reason'],
 })
 const collectedTotal = counter({
@@ -53,7 +57,7 @@ type Job = {
 export type Sweeper = {
   /** All that is due now, once; answers with the number of rows taken away. For tests and for draining. */
   sweep(): Promise<number>
-  /** Collects tombstones, once. */
+  /** Collects tombstones and old steps, once. */
   collect(): Promise<number>
   stop(): Promise<void>
 }
@@ -83,6 +87,13 @@ export const startSweeper = (options: {
       sweptTotal.inc({ entity: job.entity.name, reason: job.reason }, rows)
       total += rows
     }
+    for (const entity of [...model.entities.values()].filter(isKeptForATime)) {
+      if (stopped || !(await anyExpired(sql, entity))) continue
+      const rows = await expire(sql, write, catalog, entity)
+      if (rows > 0) swept()
+      sweptTotal.inc({ entity: entity.name, reason: 'expired' }, rows)
+      total += rows
+    }
     return total
   }
   const collect = async (): Promise<number> => {
@@ -99,6 +110,7 @@ export const startSweeper = (options: {
     await countAwaiting(sql, model)
     await sql`
       delete from forebay.key_changes where at < now() - ${ttl}::text::interval`
+    total += await expireSteps(sql, catalog, { chunk, stopped: () => stopped })
     return total
   }
   const loop = async (): Promise<void> => {
@@ -184,9 +196,29 @@ const run = async (sql: Sql, write: Write, catalog: Catalog, job: Job): Promise<
   }
 }
 
+/** Answers with the rows taken away. */
+const expire = async (
+  sql: Sql,
+  write: Write,
+  catalog: Catalog,
+  entity: Entity & { readonly retention: Retention },
+): Promise<number> => {
+  for (let total = 0; ; ) {
+    const rows = await sql.begin(async (tx) => {
+      if (!(await mayWrite(tx, catalog, entity))) return 0
+      const gone = await expiredChanges(tx, entity, chunk)
+      return gone.length === 0 ? 0 : (await write(tx, gone, await originOf(tx, entity))).rows
+    })
+    total += rows
+    if (rows < chunk) return total
+  }
+}
+
 /** C8: what isn't in every registered generation's log must not be written. */
 const mayWrite = async (tx: Tx, catalog: Catalog, entity: Entity): Promise<boolean> => {
   const version = await holdCatalog(tx)
+  // What was registered is read for the next time: this transaction holds the lock that registering waits for.
+  if (version !== catalog.version) void catalog.reload?.().catch(() => false)
   const [row] = await tx<{ mine: boolean }[]>`
     select pg_try_advisory_xact_lock(${locks.sweep}, hashtext(${entity.name})) as mine`
   return row!.mine && version === catalog.version
@@ -243,7 +275,10 @@ const deletion = ({ reason, entity, as, eventTime }: Job, { key, partition, offs
 const placeOf = ({ source }: Entity, partition: number, offset: bigint) => ({ topic: source.topic, partition, offset })
 
 const originsOf = async (tx: Tx, { reason, entity }: Job): Promise<Origins> => {
-  if (reason === 'truncated') return heldOrigins(tx, entity.name)
+  return reason === 'truncated' ? heldOrigins(tx, entity.name) : originOf(tx, entity)
+}
+
+const originOf = async (tx: Tx, entity: Entity): Promise<Origins> => {
   const [row] = await tx<{ origin: string | null }[]>`
     select case when bool_and(frontier is not null) then min(frontier) end as origin from forebay.positions where topic = ${entity.source.topic}`
   return { origin: row!.origin, offsets: '{}' }

@@ -3,6 +3,8 @@
  * Every name that a declaration resolves (entity, field, join, enum value) is known to exist here; nothing downstream checks again.
  */
 
+import type { Bucket, Window } from './event-time.ts'
+
 /** Where a thing is declared. `line` and `column` count from 1. */
 export type Place = { readonly file: string; readonly line: number; readonly column: number }
 
@@ -52,8 +54,12 @@ export type Entity = {
   readonly conflict: Conflict
   /** Rows for which it holds count as deleted. Own columns only. */
   readonly deleted?: Where
+  readonly retention?: Retention
   readonly place: Place
 }
+
+/** Rows go once `on`, a column, is further back than `ttlMs`; without one, the event time of their latest change. Rows that have none stay. */
+export type Retention = { readonly ttlMs: number; readonly on?: string }
 
 /**
  * Which of two changes of one key wins. VERSION: the higher source version. EVENT_TIME: the later event time. FIELD_CLOCK: that, field by
@@ -69,11 +75,15 @@ export type Column = {
   readonly nonNull: boolean
   readonly description?: string
   readonly pii?: PiiTag
+  /** Made of the row's other columns, and so in no record. */
+  readonly computed?: Computed
   /** Steps from the record's row to the value, by exact source names. */
   readonly path: readonly string[]
   readonly encoding: Encoding
   readonly place: Place
 }
+/** `written`: the expression as declared. `sql`: over columns of the same table, quoted. `inputs`: the fields it reads, none of them computed. */
+export type Computed = { readonly written: string; readonly sql: string; readonly inputs: readonly string[] }
 export type Encoding =
   | 'AUTO'
   | 'SECONDS'
@@ -188,12 +198,15 @@ export type View = {
   readonly where?: Where
   /** Names of this view's own fields; absent: one row per root row. */
   readonly groupBy?: readonly string[]
+  readonly retention?: ViewRetention
   readonly maxLagMs: number
   readonly fields: readonly Field[]
   readonly allow: Allow
   readonly rows: readonly RowRule[]
   readonly place: Place
 }
+/** Likewise; `on`: the name of a field, of which `value` is the value. In a grouped view it is one of `groupBy`. */
+export type ViewRetention = Required<Retention> & { readonly value: Extract<FieldValue, { kind: 'path' }> }
 export type Part = {
   readonly name: string
   readonly of: string
@@ -221,15 +234,13 @@ export type Field = {
   readonly place: Place
 }
 
-export type Bucket = { readonly by: 'MINUTE' | 'HOUR' | 'DAY' | 'WEEK'; readonly zone: string }
-
 /**
  * How a field's value comes about. `joins` are names of @join fields, walked from the row (view root or part row).
  * - `path`: to-one joins only, then a column. A plain field has no joins.
  * - `part`: to-one joins only; the value is an object of the part's shape, or null.
  * - `list`, `first`: up to the last to-many join at `joins[many]`, then to-one joins and a column, or a part of the row reached.
  * - `aggregate`: the same walk. In a grouped view `many` is -1 when the members themselves are aggregated.
- *   `where` and `orderBy` speak of the row at `joins[many]` (the member when -1).
+ *   `where`, `orderBy` and `window` speak of the row at `joins[many]` (the member when -1).
  * - `expr`: over the row's own fields `inputs`, which stand in the SQL unquoted.
  */
 export type FieldValue =
@@ -255,6 +266,7 @@ export type FieldValue =
       readonly column?: string
       readonly distinct: boolean
       readonly where?: Where
+      readonly window?: Window
     }
   | { readonly kind: 'expr'; readonly sql: string; readonly inputs: readonly string[] }
 

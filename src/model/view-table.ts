@@ -23,6 +23,13 @@ export type ViewTable = {
   /** The root row's whole key, the tenant's column included; empty in grouped views. */
   readonly rootKey: readonly ViewKey[]
   readonly columns: readonly ViewColumn[]
+  /** Fields that no column holds: what they come to is worked out when a row is read. */
+  readonly rolling: readonly RollingColumn[]
+  /**
+   * Of views grouped by time: an SQL expression over the row `r` that gives the instant up to which changes of its bucket are awaited, its
+   * end and lateness; null where the row has no time, and so no end.
+   */
+  readonly finalAt?: string
 }
 /** `name`: the entity's key field, or the groupBy field. `nullable` only in grouped views. `column` is unquoted. */
 export type ViewKey = {
@@ -42,3 +49,9 @@ export type ViewColumn = {
   readonly sqlType: string
   readonly answer: string
 }
+/**
+ * `answer`: as a column's, over the row `r` of the view's table and the entities, where `@now@` stands for the moment of the read, the
+ * same for all that is read of a row.
+ */
+export type RollingColumn = { readonly field: string; readonly answer: string }
+export const rollingAnswer = ({ answer }: RollingColumn, now: string): string => answer.replaceAll('@now@', now)

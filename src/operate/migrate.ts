@@ -8,7 +8,7 @@ import { latest, migrationsFolder, readMigrations, writeMigration } from './migr
 import { losses } from './migrate/loss.ts'
 import { fingerprint } from './migrate/physical.ts'
 import { physicalOf } from './migrate/physical-of.ts'
-import { plan } from './migrate/plan.ts'
+import { plan, rewrites } from './migrate/plan.ts'
 import { Refusal, refuseAny } from './migrate/refusal.ts'
 
 export type MigrateOptions = {
@@ -58,7 +58,11 @@ const generate = async ({ schemaFolder, name }: MigrateOptions): Promise<Report>
   const title = name ?? (migrations.length === 0 ? 'initial' : 'change')
   if (!/^\w+$/.test(title)) throw new Refusal(`--name ${title}: use letters, digits and _`)
   const lost = losses(from, to).map(({ what }) => what)
-  const notes = lost.map((what) => `Takes away: ${what}`)
+  const rewritten = rewrites(from, to)
+  const notes = [
+    ...lost.map((what) => `Takes away: ${what}`),
+    ...rewritten.map((what) => `Writes every row anew, under a lock that nothing passes: ${what}`),
+  ]
   const file = await writeMigration(folder, migrations.length + 1, title, {
     statements: await plan(from, to),
     notes,
@@ -70,9 +74,14 @@ const generate = async ({ schemaFolder, name }: MigrateOptions): Promise<Report>
       ...changes(from, to).map((change) => `  ${change}`),
       ...(lost.length === 0 ? [] : ['It takes data away, so applying it needs --allow-drop where there is any:']),
       ...lost.map((what) => `  ${what}`),
+      ...(rewritten.length === 0
+        ? []
+        : ['It writes every row of these tables anew, under a lock that nothing passes meanwhile:']),
+      ...rewritten.map((what) => `  ${what}`),
     ],
     file,
     losses: lost,
+    rewrites: rewritten,
   }
 }
 

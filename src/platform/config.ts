@@ -34,8 +34,12 @@ export type Config = {
   readonly journal: JournalSettings
   /** Records of a topic that may be in quarantine before its partitions pause (FOREBAY_QUARANTINE_CAP). */
   readonly quarantineCap: number
+  /** The share of one connection's time that comparing views and entities may take, 0 to 1; 0: none is compared unasked (FOREBAY_RECONCILE_SHARE). */
+  readonly reconcileShare: number
   /** How long tombstones of deleted rows are kept, ISO 8601 (FOREBAY_TOMBSTONE_TTL). */
   readonly tombstoneTtl: string
+  /** How long what served before a switch is kept up for a way back (FOREBAY_ROLLBACK_WINDOW), milliseconds. */
+  readonly rollbackWindowMs: number
   readonly production: boolean
   /** What the embedded parts and development keys keep (FOREBAY_DATA). */
   readonly dataDir: string
@@ -107,6 +111,12 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   const capText = text('FOREBAY_QUARANTINE_CAP') ?? '1000'
   if (!/^\d{1,9}$/.test(capText))
     faults.push(`FOREBAY_QUARANTINE_CAP is ${capText}, which is not a whole number; write one like 1000`)
+  const shareText = text('FOREBAY_RECONCILE_SHARE') ?? '0.02'
+  const reconcileShare = Number(shareText)
+  if (!/^(0|1|0?\.\d{1,6}|1\.0+)$/.test(shareText))
+    faults.push(
+      `FOREBAY_RECONCILE_SHARE is ${shareText}, which is not a share from 0 to 1; write one like 0.02, or 0 to compare only when asked`,
+    )
   const mode = text('NODE_ENV')
   const production = mode === 'production'
   if (mode && !production && /^prod/i.test(mode))
@@ -128,6 +138,12 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     faults.push(
       `FOREBAY_TOMBSTONE_TTL is ${tombstoneTtl}, less than the ${journal.retention} for which the journal keeps records (FOREBAY_JOURNAL_RETENTION): a deleted row would come back when they are read again; write ${journal.retention} or more`,
     )
+  const windowText = text('FOREBAY_ROLLBACK_WINDOW') ?? 'PT1H'
+  const rollbackWindowMs = durationMs(windowText)
+  if (rollbackWindowMs === undefined)
+    faults.push(
+      `FOREBAY_ROLLBACK_WINDOW is ${windowText}, which is not an ISO 8601 duration of weeks or less; write one like PT1H`,
+    )
   for (const name of [...(needs.always ?? []), ...(production ? (needs.production ?? []) : [])])
     if (!text(name)) faults.push(`${name} is missing; ${reasons[name]}`)
 
@@ -137,8 +153,10 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     port,
     host: text('HOST') ?? (production ? '0.0.0.0' : '127.0.0.1'),
     tombstoneTtl,
+    rollbackWindowMs: rollbackWindowMs ?? 0,
     production,
     quarantineCap: Number(capText),
+    reconcileShare,
     journal,
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),

@@ -5,6 +5,7 @@ import { startIngest } from '../../src/ingest/main.ts'
 import { loadSchema } from '../../src/model/load.ts'
 import type { Column, Entity, Model } from '../../src/model/model.ts'
 import { columnName, entityTable } from '../../src/model/names.ts'
+import { sourcedColumns } from '../../src/model/sourced.ts'
 import { type FeederOptions, startFeeder } from '../../src/operate/demo/feeder.ts'
 import { journalWriter } from '../../src/operate/demo/journal-writer.ts'
 import type { Row, Value } from '../../src/operate/demo/simulation.ts'
@@ -81,7 +82,7 @@ test('through duplicates, delays and a stop, what is applied in the end is what 
           const column = entity.columns.find((one) => one.name === name)
           return column && stored(column, row[column.path.at(-1) ?? ''])
         })
-        for (const column of entity.columns) {
+        for (const column of sourcedColumns(entity)) {
           const wanted = stored(column, row[column.path.at(-1) ?? ''])
           const got = comparable(column, found.get(key.join('/'))?.[columnName(column.name)])
           // A status that the declaration doesn't know is OTHER there.

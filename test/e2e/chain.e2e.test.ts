@@ -23,7 +23,16 @@ import { ownRedis, type RedisService } from '../support/redis.ts'
 import { startSourcePostgres } from '../support/source-postgres.ts'
 
 const root = join(import.meta.dirname, '../..')
-const views = ['CustomerOverview', 'OrderTimeline', 'FulfilmentBoard', 'StockPosition', 'ApiClientQuota'] as const
+const views = [
+  'CustomerOverview',
+  'OrderTimeline',
+  'FulfilmentBoard',
+  'StockPosition',
+  'ApiClientQuota',
+  'FlagState',
+  'ServiceImpact',
+  'CustomerProfile',
+] as const
 const steps = 1_200
 
 let model: Model

@@ -14,6 +14,7 @@ import { type History, logOf, makeHistory } from '../law/change-arbitrary.ts'
 import { debeziumRecords } from '../law/debezium.ts'
 import { type Draw, drawFrom } from '../law/draw.ts'
 import { loadModel } from '../law/model.ts'
+import { seed } from '../law/runs.ts'
 import { SHOP } from '../law/stage.ts'
 import { expectViewsEqualQuery } from '../law/tables.ts'
 import { makePlace, type Place } from '../support/forebay.ts'
@@ -37,10 +38,9 @@ export type Chaos = {
   install(sql: Sql): Promise<void>
 }
 
-/** `writes`: of the source; the log has about a fifth more. FOREBAY_CHAOS_SEED repeats a run, whose seed is printed. */
+/** `writes`: of the source; the log has about a fifth more. FOREBAY_LAW_SEED repeats a run, whose seed is printed. */
 export const makeChaos = async (writes: number, partitions = 4): Promise<Chaos> => {
-  const seed = Number(process.env.FOREBAY_CHAOS_SEED ?? Date.now() % 0x7fffffff)
-  console.info(`FOREBAY_CHAOS_SEED=${seed}`)
+  console.info(`FOREBAY_LAW_SEED=${seed}`)
   const chance = random(seed)
   const draw = drawFrom(Array.from({ length: writes * 60 }, () => Math.floor(chance() * 0x10000)))
   const model = await loadModel(declaration)

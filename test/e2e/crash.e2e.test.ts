@@ -170,6 +170,7 @@ describe.skipIf(!(await canMount()))('a full disk', () => {
       return status
     }
     await send(0)
+    await expect.poll(() => answered(running), { timeout: 20_000 }).toMatchObject({ id: 'c1' })
     await disk.fill()
     const statuses: number[] = []
     for (let i = 1; statuses.filter((status) => status !== 202).length < 3 && i < 60; i++)

@@ -109,6 +109,7 @@ describe.skipIf(!(await canMount()))('a full disk under Postgres', () => {
     await chaos.install(sql)
     const running = await follow(chaos, server.url)
     await ready(running)
+    await expect.poll(() => sql`select from forebay.positions`, { timeout: 20_000 }).not.toHaveLength(0)
     const held = await hold(server.url, 'select from forebay.positions order by topic, partition for update')
     await appendAll(sql, chaos.records, { ms: 0 }, 500)
     await disk.fill()

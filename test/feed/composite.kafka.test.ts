@@ -51,7 +51,7 @@ const untilFiles = async ({ sql }: Engine, labels: ReadonlyMap<string, string>, 
   }
   const found = async () => {
     const [view] = await sql<{ name: string }[]>`
-      select format('forebay_view.item_file_%s', hash) as name from forebay.generations where retired_at is null`
+      select format('forebay_view.item_file_%s', hash) as name from forebay.generations where state = 'ACTIVE'`
     return [...(await sql.unsafe<Row[]>(`select id, label, total::text from ${view!.name} order by id::int`))]
   }
   const equal = async () => JSON.stringify(await found()) === JSON.stringify(await wanted())

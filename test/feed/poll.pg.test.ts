@@ -111,7 +111,7 @@ test('soft deletes by a poll: what the declaration counts as deleted leaves its 
   await source.sql`insert into items (id, n) values (1, 1), (2, 2), (3, 3)`
   const shown = async () => {
     const [view] = await own.sql<{ name: string }[]>`
-      select format('forebay_view.item_file_%s', hash) as name from forebay.generations where retired_at is null`
+      select format('forebay_view.item_file_%s', hash) as name from forebay.generations where state = 'ACTIVE'`
     return (await own.sql.unsafe<{ id: string }[]>(`select id from ${view!.name} order by id`)).map(({ id }) => id)
   }
   await expect.poll(shown, { timeout: 20_000 }).toEqual(['1', '2', '3'])

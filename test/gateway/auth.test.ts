@@ -91,8 +91,10 @@ const config = (jwksUrl: string | undefined, production: boolean) => ({
   host: '127.0.0.1',
   production,
   tombstoneTtl: 'P30D',
+  rollbackWindowMs: 3_600_000,
   dataDir: '/nonexistent',
   quarantineCap: 1000,
+  reconcileShare: 0.02,
   journal: usualJournal,
   ...(jwksUrl === undefined ? {} : { jwksUrl, jwtIssuer: issuer, jwtAudience: audience }),
 })

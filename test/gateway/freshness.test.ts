@@ -43,8 +43,9 @@ const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   at: now,
   sources: new Map(),
   parked: [],
+  parkedKeys: [],
   degraded: [],
-  generations: [{ generation: 7, view: 'Card', hash: 'abc' }],
+  generations: [{ generation: 7, view: 'Card', hash: 'abc', filled: true }],
   ...change,
 })
 const judged = (change: Partial<Snapshot> = {}) => viewFreshness(snapshot(change), basis, now)
@@ -86,7 +87,11 @@ describe('what is not known makes asOf unknown, never early', () => {
     ['a partition that was never applied past its end', { partitions: [partition('a', 100), partition('b', null)] }],
     ['a topic without a partition', { partitions: [partition('a', 100)] }],
     ['a view that nothing keeps', { generations: [] }],
-    ['a view of another definition', { generations: [{ generation: 7, view: 'Card', hash: 'old' }] }],
+    ['a view of another definition', { generations: [{ generation: 7, view: 'Card', hash: 'old', filled: true }] }],
+    [
+      'a view that is being filled, between two chunks',
+      { generations: [{ generation: 7, view: 'Card', hash: 'abc', filled: false }] },
+    ],
   ]
   test.each(cases)('%s', (_, change) => expect(judged(change)).toMatchObject({ asOf: null, state: 'UNKNOWN' }))
 })
@@ -123,7 +128,10 @@ describe('C23 what source frontiers say is in the view once the log bound has pa
       pending: [pending(origin)],
     })
   const followed = (...snapshots: readonly Snapshot[]) => {
-    const follow = followSources([basis])
+    const follow = (
+      (follow) => (one: Snapshot) =>
+        follow(one, [basis])
+    )(followSources())
     return snapshots.map((one) => follow(one).get('Card')?.at)
   }
 
@@ -151,7 +159,10 @@ describe('C23 what source frontiers say is in the view once the log bound has pa
 })
 
 test('C23 where some of its sources can be asked asOf is about the log, and no later than what those had committed', () => {
-  const follow = followSources([basis])
+  const follow = (
+    (follow) => (one: Snapshot) =>
+      follow(one, [basis])
+  )(followSources())
   const some = (at: number, of: Partial<Snapshot['partitions'][number]>) =>
     snapshot({
       at,

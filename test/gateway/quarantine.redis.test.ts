@@ -63,7 +63,7 @@ for (const [how, environment] of [
 
     await p.apply([order('o', 'b')])
     await p.drain()
-    const watch = watchQuarantine({ sql, cap: 1000, read: topicsRead(p.model, p.catalog), everyMs: 50 })
+    const watch = watchQuarantine({ sql, cap: 1000, read: () => topicsRead(p.catalog), everyMs: 50 })
     closing.push(() => watch.stop())
     await fresh()
     await until(async () => (await stateOf('b')) === 'FRESH', 'b is fresh again')
@@ -91,7 +91,7 @@ test('C19 a row stays DEGRADED until asOf has passed the moment at which its rec
   await frontiers(`clock_timestamp() - interval '1 second'`)
   await p.apply([customer('a', { tier: 'SILVER' })])
   await p.drain()
-  const watch = watchQuarantine({ sql, cap: 1000, read: topicsRead(p.model, p.catalog), everyMs: 20 })
+  const watch = watchQuarantine({ sql, cap: 1000, read: () => topicsRead(p.catalog), everyMs: 20 })
   closing.push(() => watch.stop())
   const marks = async () => (await sql`select from forebay.degraded where key is not null`).length
   const stays = async (why: string) => {

@@ -10,6 +10,7 @@ const table = {
   grouped: false,
   hash: 'h',
   columns: [],
+  rolling: [],
   key: [{ name: 'id', column: 'id', nullable: false, type: { kind: 'scalar', scalar: 'ID' } }],
 }
 const basis = { table, view: { fields: [] } } as unknown as ViewBasis

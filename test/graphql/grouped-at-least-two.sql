@@ -1,8 +1,8 @@
-select count(*)::int as count from (select 1 from "forebay_view"."tier_count_ca9c0db2779e" r where r._tenant = $1::text and ((r._members >= 2)) limit 10001) a;
+select count(*)::int as count from (select 1 from "forebay_view"."tier_count_hash" r where r._tenant = $1::text and ((r._members >= 2)) limit 10001) a;
 -- $1 acme
 
 select (select row_to_json(_answer) from (select "region" as "region", "tier" as "tier", "customers" as "customers") _answer)::text as fields, json_build_array((r."region")::text, (r."tier")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes, json_build_array(r."region"::text, r."tier"::text)::text as place
-from "forebay_view"."tier_count_ca9c0db2779e" r
+from "forebay_view"."tier_count_hash" r
 where r._tenant = $1::text and ((r._members >= 2))
 order by r."region" asc, r."tier" asc
 limit 21;
@@ -10,7 +10,7 @@ limit 21;
 
 select k._n::int as position, (select row_to_json(_answer) from (select "region" as "region", "tier" as "tier", "customers" as "customers") _answer)::text as fields, json_build_array((r."region")::text, (r."tier")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
 from unnest($1::text::text[], $2::text::text[]) with ordinality k(_k0, _k1, _n)
-join "forebay_view"."tier_count_ca9c0db2779e" r on r._group = jsonb_build_array($3::text, k._k0::text, k._k1::text)::text and r._tenant = $4::text and ((r._members >= 2));
+join "forebay_view"."tier_count_hash" r on r._group = jsonb_build_array($3::text, k._k0::text, k._k1::text)::text and r._tenant = $4::text and ((r._members >= 2));
 -- $1 {"north",null}
 -- $2 {"GOLD","BASIC"}
 -- $3 acme

@@ -1,9 +1,9 @@
-select count(*)::int as count from (select 1 from "forebay_view"."region_file_90cc00b3be5c" r where r._tenant = $2::text and ((r."region" = $1::text)) limit 10001) a;
+select count(*)::int as count from (select 1 from "forebay_view"."region_file_hash" r where r._tenant = $2::text and ((r."region" = $1::text)) limit 10001) a;
 -- $1 north
 -- $2 acme
 
 select (select row_to_json(_answer) from (select "id" as "id", "email" as "email", "phone" as "phone") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes, json_build_array(r."id"::text)::text as place
-from "forebay_view"."region_file_90cc00b3be5c" r
+from "forebay_view"."region_file_hash" r
 where r._tenant = $2::text and ((r."region" = $1::text))
 order by r."id" asc
 limit 21;
@@ -12,7 +12,7 @@ limit 21;
 
 select k._n::int as position, (select row_to_json(_answer) from (select "id" as "id", "email" as "email", "phone" as "phone") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
 from unnest($1::text::text[]) with ordinality k(_k0, _n)
-join "forebay_view"."region_file_90cc00b3be5c" r on r."id" = k._k0::text and r._tenant = $3::text and ((r."region" = $2::text));
+join "forebay_view"."region_file_hash" r on r."id" = k._k0::text and r._tenant = $3::text and ((r."region" = $2::text));
 -- $1 {"ada","bob"}
 -- $2 north
 -- $3 acme

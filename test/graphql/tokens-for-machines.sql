@@ -1,5 +1,5 @@
 select k._n::int as position, (select row_to_json(_answer) from (select "id" as "id", "email" as "email", "full_name" as "fullName", to_char("born_on", 'YYYY-MM-DD') as "bornOn", "tier" as "tier") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
 from unnest($1::text::text[]) with ordinality k(_k0, _n)
-join "forebay_view"."customer_card_6bb4bcc0aace" r on r."id" = k._k0::text and r._tenant = $2::text;
+join "forebay_view"."customer_card_hash" r on r."id" = k._k0::text and r._tenant = $2::text;
 -- $1 {"ada","bob"}
 -- $2 acme

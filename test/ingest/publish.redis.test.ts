@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { byKeysStatement } from '../../src/gateway/read/row-sql.ts'
-import type { ChangedRow } from '../../src/ingest/maintain/round.ts'
+import type { ChangedRow } from '../../src/ingest/maintain/work-generation.ts'
 import { publisher } from '../../src/ingest/publish.ts'
 import { connectRedis, type RedisClient } from '../../src/platform/redis.ts'
 import { fillRow, type RowKey, type RowScope, readRows, rowCacheKey } from '../../src/platform/row-cache.ts'

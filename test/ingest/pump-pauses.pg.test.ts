@@ -67,7 +67,7 @@ describe('C19 a record whose key can not be told', () => {
 
 test('C19 past the cap a topic pauses, says so, and goes on once a redrive brings it below', async () => {
   const cap = 5
-  const watch = watchQuarantine({ sql, cap, read: [], everyMs: 20 })
+  const watch = watchQuarantine({ sql, cap, read: () => [], everyMs: 20 })
   later(() => watch.stop())
   const source = memorySource(bothTopics, 2)
   for (let offset = 0; offset < 40; offset++) source.append(customer(offset, { id: `c${offset}`, name: null }))

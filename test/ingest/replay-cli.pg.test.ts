@@ -1,11 +1,12 @@
 /** `forebay replay` as people and scripts use it. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../kafka/client.ts'
+import { runForebay, type Said } from '../support/forebay.ts'
 import { customers, openShop, type Shop, withRegion } from './replaying.ts'
 
 const cli = join(import.meta.dirname, '../../src/cli.ts')
@@ -31,13 +32,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-type Said = { readonly code: number; readonly out: string; readonly err: string }
-const forebay = (...args: string[]): Promise<Said> =>
-  new Promise((resolve) => {
-    execFile(process.execPath, [cli, 'replay', ...args], { env: environment }, (error, out, err) =>
-      resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-    )
-  })
+const forebay = (...args: string[]): Promise<Said> => runForebay(environment, 'replay', ...args)
 const customer = ['--entity', 'Customer'] as const
 
 test('follows what it asked for to its end', async () => {

@@ -21,7 +21,7 @@ afterEach(() => s.close())
 
 const viewTable = async (): Promise<string> => {
   const [row] = await s.sql<{ name: string }[]>`
-    select format('forebay_view.customer_card_%s', hash) as name from forebay.generations where retired_at is null`
+    select format('forebay_view.customer_card_%s', hash) as name from forebay.generations where state = 'ACTIVE'`
   return row!.name
 }
 

@@ -82,11 +82,13 @@ export const openShop = async (partitions = 2) => {
     start,
     replay,
     put: (...records: ReturnType<typeof change>[]) => sql.begin((tx) => append(tx, 'customers', records)),
-    /** Until live has applied all that is in the log, and its views are rewritten. */
+    /** Until live has applied all that is in the log, its views are rewritten, and none is being built. */
     caughtUp: () =>
       until(async () => {
         const [row] = await sql<{ quiet: boolean }[]>`
           select not exists (select from forebay.dirty) and not exists (
+            select from forebay.generations where retired_at is null and (filled_at is null or state in ('BUILDING', 'PROVEN')))
+            and not exists (
             select from forebay.journal_ends e left join forebay.positions p using (topic, partition)
             where p.next_offset is distinct from e.next_offset) as quiet`
         return row!.quiet

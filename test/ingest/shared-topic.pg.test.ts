@@ -104,7 +104,7 @@ test('the others go on, what is the stopped one’s waits, and a folder that fit
 
 test('past the cap its topic pauses, the others with it, and says why; after the fix nothing is missing', async () => {
   const cap = 3
-  const watch = watchQuarantine({ sql, cap, read: [], everyMs: 20 })
+  const watch = watchQuarantine({ sql, cap, read: () => [], everyMs: 20 })
   later(() => watch.stop())
   const log = Array.from({ length: 12 }, (_, n) => change(n, `r${n}`, n === 0 ? 1 : 2))
   const source = memorySource([CUSTOMERS], 2)

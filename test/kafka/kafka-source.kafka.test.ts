@@ -5,7 +5,7 @@ import { kafkaSource } from '../../src/ingest/source/kafka.ts'
 import type { LogSource } from '../../src/ingest/source.ts'
 import { type KafkaService, startKafka } from '../support/kafka.ts'
 import { type Client, kafkaClient, until } from './client.ts'
-import { type MemorySink, memorySink } from './memory-sink.ts'
+import { type MemorySink, memorySink, memorySinkOver } from './memory-sink.ts'
 
 let kafka: KafkaService
 let client: Client
@@ -200,25 +200,6 @@ test('a partition moves to a second member while deliveries wait, and nothing is
   )
   expect(first.values().length + seconds.values().length).toBe(200)
 })
-
-const memorySinkOver = (other: MemorySink): MemorySink => {
-  const sink = memorySink()
-  return {
-    ...sink,
-    positions: other.positions,
-    async assigned(extents) {
-      await other.assigned(extents)
-      return extents.map(({ topic, partition }) => other.positions.get(`${topic}-${partition}`)!)
-    },
-    async deliver(batch) {
-      const name = `${batch.topic}-${batch.partition}`
-      const position = other.positions.get(name)!
-      if (position.offset !== batch.from) throw new Error('behind')
-      other.positions.set(name, { ...position, offset: batch.to })
-      sink.batches.push(batch)
-    },
-  }
-}
 
 test('a topic that does not exist yet is waited for and not made, the others flow meanwhile', async () => {
   const present = await client.topic()

@@ -46,3 +46,23 @@ export const memorySink = (onDeliver: (batch: Batch) => Promise<void> = async ()
     },
   }
 }
+
+/** Of another member, at the other's positions. */
+export const memorySinkOver = (other: MemorySink): MemorySink => {
+  const sink = memorySink()
+  return {
+    ...sink,
+    positions: other.positions,
+    async assigned(extents) {
+      await other.assigned(extents)
+      return extents.map((extent) => other.positions.get(partitionName(extent))!)
+    },
+    async deliver(batch) {
+      const name = partitionName(batch)
+      const position = other.positions.get(name)!
+      if (position.offset !== batch.from) throw new Error('behind')
+      other.positions.set(name, { ...position, offset: batch.to })
+      sink.batches.push(batch)
+    },
+  }
+}

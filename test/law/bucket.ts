@@ -1,5 +1,5 @@
 /** The start of an instant's bucket, as an instant. The zone matters for days and (ISO, from Monday) weeks only. */
-import type { Bucket } from '../../src/model/model.ts'
+import type { Bucket } from '../../src/model/event-time.ts'
 import { instant, micros } from './values.ts'
 
 const SECOND = 1_000_000n
@@ -12,6 +12,7 @@ const localClock = (us: bigint, zone: string): bigint => {
   const parts = new Intl.DateTimeFormat('en-US', {
     timeZone: zone,
     hourCycle: 'h23',
+    era: 'short',
     year: 'numeric',
     month: 'numeric',
     day: 'numeric',
@@ -20,8 +21,11 @@ const localClock = (us: bigint, zone: string): bigint => {
     second: 'numeric',
   }).formatToParts(new Date(Number(floor(us, SECOND) / 1000n)))
   const get = (type: string): number => Number(parts.find((p) => p.type === type)!.value)
-  const whole = Date.UTC(get('year'), get('month') - 1, get('day'), get('hour'), get('minute'), get('second'))
-  return BigInt(whole) * 1000n + (us - floor(us, SECOND))
+  const year = parts.some(({ type, value }) => type === 'era' && value.startsWith('B')) ? 1 - get('year') : get('year')
+  const whole = new Date(Date.UTC(2000, get('month') - 1, get('day'), get('hour'), get('minute'), get('second')))
+  // `Date.UTC` takes the years 0 to 99 for those of the twentieth century.
+  whole.setUTCFullYear(year, get('month') - 1, get('day'))
+  return BigInt(whole.getTime()) * 1000n + (us - floor(us, SECOND))
 }
 
 /** The instant at which the zone's clock shows `local`; midnights that a zone skips are not generated. */
@@ -31,7 +35,7 @@ const atLocalClock = (local: bigint, zone: string): bigint => {
   return guess
 }
 
-export const bucketStart = (iso: string, { by, zone }: Bucket): string => {
+export const bucketStart = (iso: string, { by, zone }: Pick<Bucket, 'by' | 'zone'>): string => {
   const us = micros(iso)
   switch (by) {
     case 'MINUTE':

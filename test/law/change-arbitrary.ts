@@ -3,11 +3,11 @@
  * duplicates, repeated stretches, older versions after newer ones, and orphans whose parents come later or never.
  */
 import type { LogRecord } from '../../src/ingest/change.ts'
-import type { Model } from '../../src/model/model.ts'
+import type { Entity, Model } from '../../src/model/model.ts'
 import type { SourceWrite } from './debezium.ts'
 import type { Draw } from './draw.ts'
 import { type formatsOf, isDebeziumJson } from './formats.ts'
-import { KEYS, keyOf, makeRow } from './row-arbitrary.ts'
+import { KEYS, keyOf, makeRow, pointedAt } from './row-arbitrary.ts'
 import type { Row } from './seen.ts'
 import { leftOut, moved, snapshotAgain, type Table, truncated } from './upheaval-arbitrary.ts'
 
@@ -40,9 +40,11 @@ export const makeHistory = (draw: Draw, model: Model, length: number, { calm = f
     lsn += BigInt(1 + draw.below(3))
     return lsn
   }
+  let chased: { readonly entity: Entity; readonly index: number } | undefined
   for (let i = 0; i < length; i++) {
-    const entity = draw.pick(entities)
-    const index = draw.below(KEYS)
+    const moving = chased !== undefined
+    const { entity, index } = chased ?? { entity: draw.pick(entities), index: draw.below(KEYS) }
+    chased = undefined
     const key = keyOf(entity, index)
     const id = JSON.stringify(key)
     const mine = rows.get(entity.name)!
@@ -60,8 +62,10 @@ export const makeHistory = (draw: Draw, model: Model, length: number, { calm = f
       writes.push({ entity, key, row: null, op: 'd', lsn })
       continue
     }
-    const row = makeRow(draw, model, entity, index, existing)
+    const row = makeRow(draw, model, entity, index, existing, moving)
     mine.set(id, row)
+    // A line moves to another order while that order moves to another customer.
+    if (!inSnapshot && draw.oneIn(3)) chased = pointedAt(draw, model, entity, row)
     const left = !calm && existing && isDebeziumJson(entity) ? leftOut(draw, entity, existing, row) : []
     writes.push({ entity, key, row, op: inSnapshot ? 'r' : existing ? 'u' : 'c', lsn, left })
   }

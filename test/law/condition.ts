@@ -28,6 +28,14 @@ export const holds = (row: Seen, where: Where, follow: Follow): boolean => {
   }
 }
 
+/** The row's own fields that a condition speaks of. */
+export const spokenOf = (where: Where): readonly string[] => {
+  if (where.kind === 'and' || where.kind === 'or') return where.items.flatMap(spokenOf)
+  if (where.kind === 'not') return spokenOf(where.item)
+  if (where.kind !== 'compare') return []
+  return where.value.kind === 'field' ? [where.field, where.value.field] : [where.field]
+}
+
 const compares = (row: Seen, { field, op, value: operand }: Compare): boolean => {
   const column = columnOf(row.entity, field)
   const cell: CellValue = row.row[field] ?? null

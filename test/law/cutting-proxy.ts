@@ -73,15 +73,26 @@ export const startCuttingProxy = async (
     })
     upstream.on('data', (chunk) => client.write(chunk))
   })
+  return {
+    ...(await standBefore(databaseUrl, server, sockets)),
+    counted: () => ({ messages, executes }),
+    isCut: () => isCut,
+    whenCut: cut.promise,
+  }
+}
+
+/** Listens in the database's stead: its own URL but for the place. `sockets`: those that are open. */
+export const standBefore = async (
+  databaseUrl: string,
+  server: net.Server,
+  sockets: ReadonlySet<net.Socket>,
+): Promise<Pick<CuttingProxy, 'url' | 'close'>> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = new URL(databaseUrl)
   url.hostname = '127.0.0.1'
   url.port = String((server.address() as net.AddressInfo).port)
   return {
     url: url.href,
-    counted: () => ({ messages, executes }),
-    isCut: () => isCut,
-    whenCut: cut.promise,
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()
@@ -91,7 +102,7 @@ export const startCuttingProxy = async (
 }
 
 /** The length of the first message, 0 while it can't be told. The first of a connection has no type byte. */
-const messageSize = (bytes: Buffer, started: boolean): number => {
+export const messageSize = (bytes: Buffer, started: boolean): number => {
   if (!started) return bytes.length < 4 ? 0 : bytes.readInt32BE(0)
   return bytes.length < 5 ? 0 : 1 + bytes.readInt32BE(1)
 }

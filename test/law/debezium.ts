@@ -24,7 +24,12 @@ type Json = null | boolean | number | string | readonly Json[] | { readonly [nam
 /** Longs stand in the text as bare numbers of any size, which JSON.stringify can't write. */
 export const bare = (text: string): string => text.replace(/"#long:(-?\d+)"/g, '$1')
 
-const cellJson = (column: Column, value: CellValue): Json => {
+/** What an enum doesn't declare is what its `other` value stands for. */
+export const sourceText = ({ type }: Column, value: CellValue): CellValue =>
+  type.kind === 'enum' && value === 'OTHER' ? 'none of these' : value
+
+const cellJson = (column: Column, cell: CellValue): Json => {
+  const value = sourceText(column, cell)
   if (value === null) return null
   if (typeof value === 'object' && 'json' in value) return value.json
   if (column.type.kind === 'scalar' && column.type.scalar === 'Long') return `#long:${String(value)}`

@@ -1,17 +1,20 @@
 /** The real engine on a real Postgres: a database with a model's tables, its views registered, and both halves of ingest at hand. */
 import { createApplier } from '../../src/ingest/apply/apply.ts'
-import { registerViews } from '../../src/ingest/generations.ts'
+import { openCatalog, registerViews } from '../../src/ingest/generations.ts'
 import type { Model } from '../../src/model/model.ts'
 import { installModel } from '../../src/operate/migrate/install.ts'
 import type { Sql } from '../../src/platform/postgres.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 import type { Log } from './change-arbitrary.ts'
+import { withModelTables } from './reused-database.ts'
 import { makeScene, type Scene } from './scene.ts'
 
-export const openEngine = async (model: Model) => {
+/** `live`: what is registered later is read when it is met, as in ingest. */
+export const openEngine = async (model: Model, { live = false } = {}) => {
   const database: Database = await freshDatabase()
   await installModel(database.sql, model)
-  const catalog = await registerViews(database.sql, model)
+  const registered = await registerViews(database.sql, model)
+  const catalog = live ? await openCatalog(database.sql, model) : registered
   return { database, model, catalog, applier: createApplier(database.sql, model, catalog) }
 }
 export type Engine = Awaited<ReturnType<typeof openEngine>>
@@ -23,14 +26,10 @@ export const withDatabase = async (
   use: (scene: Scene & { readonly sql: Sql; readonly url: string }) => Promise<void>,
 ): Promise<void> => {
   const scene = await makeScene(text, numbers)
-  const { sql, url, drop } = await freshDatabase()
-  try {
-    await installModel(sql, scene.model)
+  await withModelTables(scene.model, async ({ sql, url }) => {
     await startPositions(sql, scene.log)
     await use({ ...scene, sql, url })
-  } finally {
-    await drop()
-  }
+  })
 }
 
 /** Partitions start at offset 0, whatever the log's first record. */

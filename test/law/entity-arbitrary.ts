@@ -1,15 +1,29 @@
 /** Random entities: keys plain and composite, tenants by column and by join, to-one, to-many, self and non-key joins, soft deletes. */
 import type { Conflict, Format } from '../../src/model/model.ts'
 import type { Draw } from './draw.ts'
+import { writable } from './expression-arbitrary.ts'
 import { drawFormat, sourceWords } from './formats.ts'
 
-export type TypeName = 'ID' | 'Long' | 'Int' | 'Kind' | 'DateTime' | 'String' | 'Decimal' | 'Date' | 'Boolean' | 'JSON'
+export type TypeName =
+  | 'ID'
+  | 'Long'
+  | 'Int'
+  | 'Kind'
+  | 'DateTime'
+  | 'String'
+  | 'Decimal'
+  | 'Date'
+  | 'Boolean'
+  | 'JSON'
+  | 'Float'
 export type ColumnSpec = {
   readonly name: string
   readonly type: TypeName
   readonly nonNull: boolean
   readonly list?: boolean
   readonly scale?: number
+  /** Made of others by @expr. */
+  readonly computed?: string
 }
 export type JoinSpec = {
   readonly name: string
@@ -36,6 +50,7 @@ const lower = (name: string): string => name[0]!.toLowerCase() + name.slice(1)
 const upper = (name: string): string => name[0]!.toUpperCase() + name.slice(1)
 const names = (items: readonly string[]): string => JSON.stringify(items)
 
+const TENANT: ColumnSpec = { name: 'tenantId', type: 'ID', nonNull: true }
 const KEYS: readonly (readonly ColumnSpec[])[] = [
   [{ name: 'id', type: 'ID', nonNull: true }],
   [{ name: 'id', type: 'Long', nonNull: true }],
@@ -43,12 +58,21 @@ const KEYS: readonly (readonly ColumnSpec[])[] = [
     { name: 'code', type: 'ID', nonNull: true },
     { name: 'line', type: 'Int', nonNull: true },
   ],
+  [{ name: 'number', type: 'Decimal', nonNull: true }],
+  [{ name: 'since', type: 'DateTime', nonNull: true }],
+  [
+    { name: 'grade', type: 'Kind', nonNull: true },
+    { name: 'odd', type: 'Boolean', nonNull: true },
+    { name: 'shelf', type: 'Date', nonNull: true },
+  ],
 ]
 const OPTIONAL: readonly ColumnSpec[] = [
   { name: 'label', type: 'String', nonNull: false },
   { name: 'big', type: 'Long', nonNull: false },
   { name: 'amount', type: 'Decimal', nonNull: true, scale: 2 },
   { name: 'rate', type: 'Decimal', nonNull: false },
+  { name: 'debt', type: 'Decimal', nonNull: false, scale: 3 },
+  { name: 'wide', type: 'Int', nonNull: false },
   { name: 'day', type: 'Date', nonNull: false },
   { name: 'gone', type: 'Boolean', nonNull: true },
   { name: 'tags', type: 'String', nonNull: true, list: true },
@@ -56,6 +80,7 @@ const OPTIONAL: readonly ColumnSpec[] = [
   { name: 'seenAt', type: 'DateTime', nonNull: false },
   { name: 'spare', type: 'Int', nonNull: false },
   { name: 'doc', type: 'JSON', nonNull: false },
+  { name: 'ratio', type: 'Float', nonNull: false },
 ]
 const ALWAYS: readonly ColumnSpec[] = [
   { name: 'kind', type: 'Kind', nonNull: true },
@@ -86,7 +111,7 @@ const makeEntity = (
   tenanted: boolean,
   shared: boolean,
 ): EntitySpec => {
-  const key = draw.pick(KEYS)
+  const plainKey = draw.oneIn(2) ? draw.pick(KEYS) : draw.pick(KEYS.slice(0, 3))
   const columns: ColumnSpec[] = [...ALWAYS, ...draw.some(OPTIONAL)]
   const joins: JoinSpec[] = []
   const parents = earlier.length === 0 ? [] : [...new Set([draw.pick(earlier), ...draw.some(earlier, 4)])]
@@ -100,12 +125,15 @@ const makeEntity = (
     joins.push(toOne(prefix, parent.name, promised, own))
     if (tenant === 'column' && parent.tenant !== 'shared' && draw.oneIn(2)) tenant = { join: prefix }
   }
+  columns.push(...computedColumns(draw, columns))
   const format = drawFormat(draw)
+  const keyed = tenant === 'column' && draw.oneIn(4)
+  const key = keyed ? [TENANT, ...plainKey] : plainKey
   const entity: EntitySpec = {
     name,
     domain: draw.pick(['zoo', 'farm']),
     key,
-    columns: [...columns, ...(tenant === 'column' ? [{ name: 'tenantId', type: 'ID' as const, nonNull: true }] : [])],
+    columns: [...columns, ...(tenant === 'column' && !keyed ? [TENANT] : [])],
     joins,
     tenant,
     ...(columns.some((c) => c.name === 'gone') && draw.oneIn(2) ? { deleted: draw.pick(DELETED) } : {}),
@@ -114,8 +142,16 @@ const makeEntity = (
     conflict: format === 'DEBEZIUM' && draw.oneIn(2) ? draw.pick(['EVENT_TIME', 'FIELD_CLOCK', 'OWNER']) : 'VERSION',
   }
   for (const parent of parents) addBackwards(draw, entity, parent)
-  return draw.oneIn(4) ? withSelf(entity) : entity
+  const twice = parents.length > 0 && draw.oneIn(4) ? withSecond(entity, draw.pick(parents)) : entity
+  return draw.oneIn(4) ? withSelf(twice) : twice
 }
+
+const computedColumns = (draw: Draw, columns: readonly ColumnSpec[]): readonly ColumnSpec[] =>
+  draw.oneIn(2)
+    ? draw
+        .some(writable(columns), 3)
+        .map(({ sql, type, nonNull }, n) => ({ name: `made${n}`, type, nonNull, computed: sql }))
+    : []
 
 const toOne = (name: string, target: string, promised: boolean, own: readonly ColumnSpec[]): JoinSpec => ({
   name,
@@ -137,6 +173,23 @@ const addBackwards = (draw: Draw, child: EntitySpec, parent: EntitySpec): void =
   }
 }
 
+/** Points at the same parent once more, as an order does at who pays and at who receives. */
+const withSecond = (entity: EntitySpec, parent: EntitySpec): EntitySpec => {
+  const prefix = `other${parent.name}`
+  const own = pointer(prefix, parent, false)
+  entity.joins.push(toOne(prefix, parent.name, false, own))
+  const to = names(own.map((c) => c.name))
+  if (parent.tenant !== 'shared')
+    parent.joins.push({
+      name: `other${entity.name}s`,
+      target: entity.name,
+      many: true,
+      promised: true,
+      arguments: `to: ${to}`,
+    })
+  return { ...entity, columns: [...entity.columns, ...own] }
+}
+
 const withSelf = (entity: EntitySpec): EntitySpec => {
   const own = pointer('up', entity, false)
   const downs = { target: entity.name, many: true, promised: true }
@@ -148,13 +201,14 @@ const withSelf = (entity: EntitySpec): EntitySpec => {
   return { ...entity, columns: [...entity.columns, ...own] }
 }
 
-/** Joins on columns that are nobody's key. */
+/** Joins on columns that are nobody's key, to others and to one's own kind; a shared entity can be reached so, and reaches nobody. */
 const addSideways = (draw: Draw, entities: readonly EntitySpec[]): void => {
-  const withArea = entities.filter((e) => e.columns.some((c) => c.name === 'area') && e.tenant !== 'shared')
-  for (const a of withArea)
+  const withArea = entities.filter((e) => e.columns.some((c) => c.name === 'area'))
+  for (const a of withArea.filter((e) => e.tenant !== 'shared'))
     for (const b of withArea)
-      if (a !== b && draw.oneIn(3)) {
-        const sides = 'from: ["area"], to: ["area"]'
+      if (draw.oneIn(3)) {
+        const on = draw.oneIn(3) ? names(['kind', 'area']) : names(['area'])
+        const sides = `from: ${on}, to: ${on}`
         a.joins.push({ name: `near${b.name}s`, target: b.name, many: true, promised: true, arguments: sides })
         if (draw.oneIn(3))
           a.joins.push({
@@ -182,7 +236,7 @@ export const entityText = (entity: EntitySpec): string => {
     ...(tenant === 'shared' ? ['shared: true'] : []),
   ]
   const columnText = (c: ColumnSpec): string =>
-    `  ${c.name}: ${typeText(c)}${c.scale === undefined ? '' : ` @column(scale: ${c.scale})`}${tenant === 'column' && c.name === 'tenantId' ? ' @tenant' : ''}`
+    `  ${c.name}: ${typeText(c)}${c.scale === undefined ? '' : ` @column(scale: ${c.scale})`}${c.computed === undefined ? '' : ` @expr(sql: "${c.computed}")`}${tenant === 'column' && c.name === 'tenantId' ? ' @tenant' : ''}`
   const joinText = (j: JoinSpec): string => {
     const type = j.many ? `[${j.target}!]!` : `${j.target}${j.promised ? '!' : ''}`
     return `  ${j.name}: ${type} @join(${j.arguments})${typeof tenant === 'object' && tenant.join === j.name ? ' @tenant' : ''}`

@@ -9,10 +9,11 @@ import { installModel } from '../../src/operate/migrate/install.ts'
 import { type Asked, startDesk } from '../support/desk.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
 import type { History } from './change-arbitrary.ts'
-import { drawFrom, tape } from './draw.ts'
+import { type Draw, drawFrom, tape } from './draw.ts'
 import { startPositions } from './engine.ts'
 import { type Foreign, foreignHistory } from './foreign-history.ts'
 import { github } from './github.ts'
+import { expectMoments } from './moments.ts'
 import { northwind } from './northwind.ts'
 import { type ViewRow, viewRows } from './oracle.ts'
 import { runProcess } from './process.ts'
@@ -34,10 +35,19 @@ const runForeign = async (foreign: Foreign) => {
   const database = await freshDatabase()
   await installModel(database.sql, model)
   await startPositions(database.sql, log)
-  await runProcess({ model, decoder: createDecoder(model), log, draw, batch: 40, budget: 60, url: database.url })
-  return { model, database, rows: foreign.rows(history) }
+  // Two that share the partitions, and whose shards change hands.
+  const mine = new Set(draw.some([...log.keys()]))
+  const others = new Set([...log.keys()].filter((id) => !mine.has(id)))
+  const work = { model, decoder: createDecoder(model), log, draw, batch: 40, budget: 60, url: database.url }
+  await Promise.all([mine, others].map((owns) => runProcess({ ...work, owns, restless: true })))
+  return { model, database, draw, rows: foreign.rows(history) }
 }
-type World = { readonly model: Model; readonly database: Database; readonly rows: History['rows'] }
+type World = {
+  readonly model: Model
+  readonly database: Database
+  readonly draw: Draw
+  readonly rows: History['rows']
+}
 
 const expected = ({ model, rows }: World, view: string): readonly ViewRow[] =>
   viewRows(model, model.views.get(view)!, rows)
@@ -62,6 +72,7 @@ describe.each([northwind, github])('$name', (foreign) => {
 
   test('law 1 every view equals its own query and the oracle, after updates, deletes, duplicates and disorder', async () => {
     await expectViewsEqualQuery(world.database.sql, world.model, world.rows)
+    await expectMoments(world.database.sql, world.model, world.rows, world.draw)
     for (const view of world.model.views.keys()) expect(expected(world, view).length, view).toBeGreaterThan(0)
   })
 

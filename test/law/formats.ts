@@ -7,7 +7,7 @@ import type { Schemas } from '../../src/ingest/decode/registered.ts'
 import type { Column, Entity, Format, Model } from '../../src/model/model.ts'
 import { encodeAvro } from '../ingest/avro-encoder.ts'
 import { framed, schemasOf } from '../ingest/registered.ts'
-import { debeziumRecords, type SourceWrite } from './debezium.ts'
+import { debeziumRecords, type SourceWrite, sourceText } from './debezium.ts'
 import type { Draw } from './draw.ts'
 import { avroCell, avroCells, avroRow, avroValue, envelopeOf, valueSchema } from './registered-rows.ts'
 
@@ -87,7 +87,7 @@ const jsonRow = ({ entity, row, key }: SourceWrite) =>
   Object.fromEntries(
     entity.columns
       .filter(({ name }) => name in (row ?? key))
-      .map((c) => [c.path.at(-1)!, (row ?? key)[c.name] ?? null]),
+      .map((c) => [c.path.at(-1)!, sourceText(c, (row ?? key)[c.name] ?? null)]),
   )
 
 const attributesOf = (write: SourceWrite) => {

@@ -3,7 +3,7 @@
  * and a gateway with Redis work a shared database while writers write, consumers are stopped and killed, maintenance is held up, one
  * topic stays silent and the sources' clocks are an hour ahead; every answer over HTTP is held against what was in the log when.
  *
- * LAW5_SECONDS: how long (default 12); LAW5_SEED: which schedule.
+ * LAW5_SECONDS: how long (default 12); FOREBAY_LAW_SEED: which schedule.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -30,9 +30,9 @@ import {
   lies,
   startWriter,
 } from './law5-shop.ts'
+import { seed } from './runs.ts'
 
 const seconds = Number(process.env.LAW5_SECONDS ?? 12)
-const seed = Number(process.env.LAW5_SEED ?? Math.floor(Math.random() * 1_000_000))
 
 let database: Database
 let place: Place
@@ -89,7 +89,7 @@ const numbers = (from: number) => {
 }
 
 test('law 5 freshness tells the truth, whatever is stopped, killed, held up or silent', async () => {
-  process.stdout.write(`law 5: LAW5_SEED=${seed} LAW5_SECONDS=${seconds}\n`)
+  process.stdout.write(`law 5: FOREBAY_LAW_SEED=${seed} LAW5_SECONDS=${seconds}\n`)
   const history = startHistory()
   const writer = startWriter(database.sql, history)
   const deadline = Date.now() + seconds * 1_000
@@ -156,7 +156,7 @@ test('law 5 freshness tells the truth, whatever is stopped, killed, held up or s
     await faults[names[draw(names.length)]!]!(draw)
   }
   await Promise.all([...writers, ...readers])
-  expect(found, `LAW5_SEED=${seed}`).toEqual([])
+  expect(found, `FOREBAY_LAW_SEED=${seed}`).toEqual([])
   expect(answers).toBeGreaterThan(20)
   expect(byEventTime.length, 'the check can find what is missing').toBeGreaterThan(0)
 

@@ -3,14 +3,20 @@
  * Nothing here was taken from the engine's SQL, and nothing here is fast.
  */
 import type { CellValue } from '../../src/ingest/change.ts'
-import type { Field, Model, View } from '../../src/model/model.ts'
+import type { Column, Entity, Field, Model, View, Where } from '../../src/model/model.ts'
 import { aggregate } from './aggregate.ts'
 import { bucketStart } from './bucket.ts'
+import { holds, spokenOf } from './condition.ts'
 import { formatDecimal, parseDecimal } from './decimal.ts'
 import { evaluate, type Value } from './expression.ts'
-import { columnOf, entityOf, joinOf, type Seen, type SourceRows } from './seen.ts'
+import { isLeft } from './retention-arbitrary.ts'
+import { columnOf, entityOf, joinOf, type Row, type Seen, type SourceRows } from './seen.ts'
 import { type Answer, cellAnswer } from './values.ts'
-import { buildWorld, follow, inOrder, satisfies, type World } from './world.ts'
+import { isRolling, isWithin } from './window.ts'
+import { buildWorld, follow, inOrder, type World as Rows, satisfies } from './world.ts'
+
+/** `now`: the moment at which the rows are asked for; without one, fields that depend on it are left out. */
+type World = Rows & { readonly now?: string }
 
 export type Values = Readonly<Record<string, Answer>>
 /**
@@ -19,28 +25,36 @@ export type Values = Readonly<Record<string, Answer>>
  */
 export type ViewRow = {
   readonly tenant: string | null
+  /** What a caller asks by, whose tenant is known. */
   readonly key: readonly Answer[]
   readonly values: Values
   readonly incomplete: 'yes' | 'no' | 'either'
+  /** Of a group. */
+  readonly members?: number
 }
 
 /** What was missed while one row was computed. */
 type Missed = { shown: boolean; passed: boolean }
 const nothing = (): Missed => ({ shown: false, passed: false })
 
-export const viewRows = (model: Model, view: View, source: SourceRows): readonly ViewRow[] => {
-  const world = buildWorld(model, source)
+export const viewRows = (model: Model, declared: View, source: SourceRows, now?: string): readonly ViewRow[] => {
+  const world: World = { ...buildWorld(model, source), ...(now === undefined ? {} : { now }) }
+  const { fields } = declared
+  const view = now === undefined ? { ...declared, fields: fields.filter((one) => !isRolling(fields, one)) } : declared
   const members = (world.seen.get(view.of) ?? []).filter((row) => !view.where || satisfies(world, row, view.where))
-  return view.groupBy
+  const rows = view.groupBy
     ? groupedRows(world, view, view.groupBy, members)
     : members.flatMap((row) => plainRow(world, view, row))
+  return rows.filter(({ values }) => isLeft(view, values))
 }
 
 const plainRow = (world: World, view: View, root: Seen): readonly ViewRow[] => {
   const missed = nothing()
   const values = evaluateFields(world, view.fields, [root], missed)
   if (!values) return []
-  const key = root.entity.key.map((name) => cellAnswer(columnOf(root.entity, name), root.row[name]))
+  const { key: names, tenant } = root.entity
+  const asked = names.filter((name) => tenant.kind !== 'COLUMN' || tenant.column !== name)
+  const key = asked.map((name) => cellAnswer(columnOf(root.entity, name), root.row[name]))
   return [{ tenant: root.tenant, key, values, incomplete: verdict(missed) }]
 }
 
@@ -64,7 +78,13 @@ const groupedRows = (
     const values = evaluateFields(world, view.fields, group, missed)
     if (!values) return []
     return [
-      { tenant: group[0]!.tenant, key: groupBy.map((name) => values[name]!), values, incomplete: verdict(missed) },
+      {
+        tenant: group[0]!.tenant,
+        key: groupBy.map((name) => values[name]!),
+        values,
+        incomplete: verdict(missed),
+        members: group.length,
+      },
     ]
   })
 }
@@ -83,11 +103,12 @@ const evaluateFields = (
   for (const field of fields) {
     if (field.value.kind === 'expr') continue
     const { answer, absent } = evaluateField(world, field, rows, missed)
-    if (absent && field.nonNull) withheld = true
+    if (absent && field.nonNull && !field.allow?.when) withheld = true
     values[field.name] = answer
   }
   if (withheld) return undefined
   const byName = new Map(fields.map((field) => [field.name, field]))
+  const judged = new Set<string>()
   const resolve = (name: string): Answer => {
     const field = byName.get(name)!
     if (field.value.kind === 'expr' && !(name in values)) {
@@ -97,10 +118,25 @@ const evaluateFields = (
       ])
       values[name] = exprAnswer(field, evaluate(field.value.sql, new Map(inputs)))
     }
+    const when = field.allow?.when
+    if (when && !judged.has(name)) {
+      judged.add(name)
+      const read = spokenOf(when).map((input) => [input, resolve(input)] as const)
+      if (!shownBy(fields, Object.fromEntries(read), when)) values[name] = field.list ? [] : null
+    }
     return values[name]!
   }
   for (const field of fields) resolve(field.name)
-  return values
+  return fields.some(({ name, nonNull, allow }) => allow?.when && nonNull && values[name] === null) ? undefined : values
+}
+
+/** A condition over what a row shows, read as one over an entity's columns. */
+const shownBy = (fields: readonly Field[], values: Values, when: Where): boolean => {
+  const columns = fields.map(({ name, type, list }) => ({ name, type, list }) as Column)
+  const entity = { name: '', columns } as unknown as Entity
+  return holds({ entity, row: values as Row, tenant: null }, when, () => {
+    throw new Error('a field is shown by fields of its own row')
+  })
 }
 
 const numeric = new Set(['Int', 'Long', 'Decimal'])
@@ -157,7 +193,7 @@ const evaluateField = (world: World, field: Field, rows: readonly Seen[], missed
       const reached = value.joins.slice(0, value.many + 1)
       const after = value.joins.slice(value.many + 1)
       const counted = reach(world, rows, reached, missed).filter(
-        (other) => !value.where || satisfies(world, other, value.where),
+        (other) => (!value.where || satisfies(world, other, value.where)) && isCurrent(world, value, other),
       )
       const { column } = value
       if (column === undefined) return present(sized(field, counted.length))
@@ -175,6 +211,12 @@ const evaluateField = (world: World, field: Field, rows: readonly Seen[], missed
     case 'expr':
       throw new Error('expressions are evaluated after the fields they read')
   }
+}
+
+const isCurrent = (world: World, { window }: Extract<Field['value'], { kind: 'aggregate' }>, row: Seen): boolean => {
+  if (!window) return true
+  const [timed] = reach(world, [row], window.joins, nothing())
+  return isWithin((timed?.row[window.column] ?? null) as string | null, window, world.now!)
 }
 
 /** A count is Int or Long, as declared. */

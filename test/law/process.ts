@@ -2,11 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApplier } from '../../src/ingest/apply/apply.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
-import { registerViews } from '../../src/ingest/generations.ts'
+import { openCatalog, registerViews } from '../../src/ingest/generations.ts'
 import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
+import { releaseShards } from '../../src/ingest/maintain/shards.ts'
+import { plans } from '../../src/ingest/session-settings.ts'
 import { startSweeper } from '../../src/ingest/sweep.ts'
+import { startViewFloors } from '../../src/ingest/view-floors.ts'
 import { codeOf, connect, type Sql } from '../../src/platform/postgres.ts'
 import { partitionId } from './change-arbitrary.ts'
+import { startCuttingProxy } from './cutting-proxy.ts'
 import type { Scene } from './scene.ts'
 import { expectApplied, stretchOf } from './stretch.ts'
 
@@ -14,6 +18,8 @@ export type Work = Pick<Scene, 'model' | 'decoder' | 'log' | 'draw' | 'batch' | 
   readonly url: string
   /** The partitions that this process owns; absent: all. */
   readonly owns?: ReadonlySet<string>
+  /** Shards change hands every few rounds, not once a second; now and then this process has none for a while. */
+  readonly restless?: true
 }
 
 /** As the pump does: two appliers that deadlock, over a changed key's two sides, are no fault of the batch. */
@@ -30,9 +36,10 @@ const stubbornly = async <T>(attempt: () => Promise<T>): Promise<T> => {
 /** Ends when its partitions are applied and nothing is left in the dirty log; throws when it loses the database. */
 export const runProcess = async (work: Work): Promise<void> => {
   const sql = connect(work.url, { max: 1, name: 'law' })
-  const own = connect(work.url, { max: 1, name: 'law maintainer' })
+  const own = connect(work.url, { max: 1, name: 'law maintainer', settings: plans })
   try {
-    const catalog = await registerViews(sql, work.model)
+    await registerViews(sql, work.model)
+    const catalog = await openCatalog(sql, work.model)
     const applying = { over: false }
     const applier = createApplier(sql, work.model, catalog)
     const apply = async (): Promise<void> => {
@@ -46,21 +53,55 @@ export const runProcess = async (work: Work): Promise<void> => {
     })
     const source = { extents: async () => ends }
     const sweeper = startSweeper({ sql, model: work.model, catalog, source, ttl: 'P30D', auto: false })
-    const maintainer = startMaintainer({ sql: own, catalog, published: async () => undefined, auto: false })
+    const floors = startViewFloors({ sql, catalog, auto: false })
+    // One that is new balances its shards before its first round.
+    const start = () =>
+      startMaintainer({
+        sql: own,
+        catalog,
+        published: async () => undefined,
+        wide: work.budget % 3 ? 1_000 : work.budget,
+        auto: false,
+      })
+    let maintainer = start()
+    const unsettle = async (): Promise<void> => {
+      if (work.draw.oneIn(3)) {
+        await releaseShards(own)
+        await sleep(work.draw.below(20))
+      }
+      maintainer = start()
+    }
     const maintain = async (): Promise<void> => {
       for (let idle = 0; ; ) {
         const last = applying.over
-        const { entries } = await maintainer.round(work.budget)
+        if (work.restless && (work.draw.oneIn(8) || idle % 16 === 15)) await unsettle()
+        // Now and then a large one: a value that leads to thousands of rows is followed a round's keys at a time.
+        const { entries } = await maintainer.round(work.draw.oneIn(4) ? 1_000 : work.budget)
         if (entries > 0) continue
         idle += 1
-        if ((last || idle % 8 === 0) && (await sweeper.sweep()) > 0) continue
+        if ((last || idle % 8 === 0) && (await sweeper.sweep()) + (await floors.move()) > 0) continue
         if (last && (await isQuiet(sql))) return
-        await sleep(1)
+        await sleep(2)
       }
     }
     await Promise.all([apply(), maintain()])
   } finally {
     await Promise.all([sql.end({ timeout: 0 }), own.end({ timeout: 0 })])
+  }
+}
+
+/** Cuts the process's connections after some messages, again and again, until it has come to its end. Answers with the number of cuts. */
+export const runCut = async (work: Work): Promise<number> => {
+  for (let cuts = 0; ; cuts++) {
+    const proxy = await startCuttingProxy(work.url, 20 + work.draw.below(400) + 60 * cuts)
+    try {
+      await runProcess({ ...work, url: proxy.url })
+      return cuts
+    } catch (error) {
+      if (!proxy.isCut()) throw error
+    } finally {
+      await proxy.close()
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import type { CellValue } from '../../src/ingest/change.ts'
 import type { Column, Entity } from '../../src/model/model.ts'
 import { encodeAvro } from '../ingest/avro-encoder.ts'
 import { framed } from '../ingest/registered.ts'
-import type { SourceWrite } from './debezium.ts'
+import { type SourceWrite, sourceText } from './debezium.ts'
 import type { Row } from './seen.ts'
 import { micros } from './values.ts'
 
@@ -117,7 +117,7 @@ export const avroCell = (column: Column, value: CellValue): unknown => {
   if (value === null) return null
   if (Array.isArray(value)) return value
   if (typeof value === 'object' && 'json' in value) return value.json
-  if (column.type.kind === 'enum') return value
+  if (column.type.kind === 'enum') return sourceText(column, value)
   switch (column.type.scalar) {
     case 'Long':
       return BigInt(value as string)

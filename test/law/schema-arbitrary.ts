@@ -19,4 +19,4 @@ const schemaText = (draw: Draw): string => {
 }
 
 /** SDL of a whole folder, in one file. */
-export const schemaArbitrary: fc.Arbitrary<string> = tape(400).map((numbers) => schemaText(drawFrom(numbers)))
+export const schemaArbitrary: fc.Arbitrary<string> = tape(700).map((numbers) => schemaText(drawFrom(numbers)))

@@ -4,9 +4,10 @@ import { type Item, itemOf, type Stretch } from '../../src/ingest/apply/stretch.
 import type { CellValue, Change } from '../../src/ingest/change.ts'
 import type { Catalog } from '../../src/ingest/generations.ts'
 import { type Maintainer, startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
-import type { ChangedRow } from '../../src/ingest/maintain/round.ts'
+import type { ChangedRow } from '../../src/ingest/maintain/work-generation.ts'
 import { entityTable } from '../../src/model/names.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
+import { present } from '../../src/platform/present.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { loadModel } from './model.ts'
 
@@ -73,6 +74,7 @@ export type Stage = Engine & {
   maintainer(
     published?: (rows: readonly ChangedRow[]) => Promise<void>,
     catalog?: Catalog,
+    wide?: number,
   ): {
     readonly maintainer: Maintainer
     readonly sql: Sql
@@ -86,15 +88,15 @@ export type Stage = Engine & {
   close(): Promise<void>
 }
 
-export const openStage = async (text = SHOP): Promise<Stage> => {
-  const engine = await openEngine(await loadModel(text))
+export const openStage = async (text = SHOP, how: { readonly live?: boolean } = {}): Promise<Stage> => {
+  const engine = await openEngine(await loadModel(text), how)
   const { database, catalog } = engine
   const next = new Map<number, bigint>()
   const pools: Sql[] = []
-  const maintainer: Stage['maintainer'] = (published = async () => undefined, known = catalog) => {
+  const maintainer: Stage['maintainer'] = (published = async () => undefined, known = catalog, wide) => {
     const sql = connect(database.url, { max: 1, name: 'maintainer' })
     pools.push(sql)
-    return { sql, maintainer: startMaintainer({ sql, catalog: known, published, auto: false }) }
+    return { sql, maintainer: startMaintainer({ sql, catalog: known, published, auto: false, ...present({ wide }) }) }
   }
   const stretch: Stage['stretch'] = (partition, changes) => {
     const from = next.get(partition) ?? 0n

@@ -6,7 +6,12 @@ import type { Sql } from '../../src/platform/postgres.ts'
 import { viewRows } from './oracle.ts'
 import type { SourceRows } from './seen.ts'
 
-export type Stored = { readonly tenant: string | null; readonly values: unknown; readonly incomplete: boolean }
+export type Stored = {
+  readonly tenant: string | null
+  readonly values: unknown
+  readonly incomplete: boolean
+  readonly members?: number
+}
 
 const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, item) =>
@@ -19,8 +24,9 @@ const byIdentity = (a: { id: string }, b: { id: string }): number => (a.id < b.i
 /** `from`: the view's table, or its definition in parentheses. */
 const readRows = async (sql: Sql, { table }: CompiledView, from: string): Promise<readonly Stored[]> => {
   const values = table.columns.map(({ field, answer }) => `'${field}', ${answer}`).join(', ')
+  const members = table.grouped ? `'members', _members, ` : ''
   const rows = await sql.unsafe<{ row: string }[]>(
-    `select jsonb_build_object('tenant', _tenant, 'incomplete', _incomplete, 'values', jsonb_build_object(${values}))::text as row from ${from} v`,
+    `select jsonb_build_object(${members}'tenant', _tenant, 'incomplete', _incomplete, 'values', jsonb_build_object(${values}))::text as row from ${from} v`,
   )
   return rows.map(({ row }) => JSON.parse(row) as Stored)
 }
@@ -61,6 +67,7 @@ const expectOracle = (view: View, rows: readonly Stored[], model: Model, source:
   const plain = ({ row }: (typeof wanted)[number] | (typeof found)[number]) => ({
     tenant: row.tenant,
     values: row.values,
+    members: row.members,
   })
   expect(found.map(plain), `${view.name}: not what the oracle says`).toEqual(wanted.map(plain))
   wanted.forEach(({ row, id }, i) => {

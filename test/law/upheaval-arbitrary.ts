@@ -16,9 +16,12 @@ export type Table = {
 }
 const idOf = (key: Row): string => JSON.stringify(key)
 
-/** Columns of text, whose values a source may keep apart from the row: the unchanged ones that this write leaves out. */
-export const leftOut = (draw: Draw, { columns, key }: Entity, before: Row, row: Row): readonly string[] =>
-  draw.oneIn(2)
+/**
+ * Columns of text, whose values a source may keep apart from the row: the unchanged ones that this write leaves out. None of rows that are
+ * kept for a time: one that has gone meanwhile, and comes back, waits for them.
+ */
+export const leftOut = (draw: Draw, { columns, key, retention }: Entity, before: Row, row: Row): readonly string[] =>
+  draw.oneIn(2) && retention === undefined
     ? columns
         .filter(({ name, type }) => !key.includes(name) && type.kind === 'scalar' && type.scalar === 'String')
         .filter(({ name }) => JSON.stringify(before[name]) === JSON.stringify(row[name]))

@@ -1,9 +1,14 @@
 /** Random views over given entities: plain fields, paths, parts, lists, first, aggregates, groups, expressions. */
 import type { Draw } from './draw.ts'
 import { type ColumnSpec, type EntitySpec, typeText } from './entity-arbitrary.ts'
-import { aggregateField, expressionFields } from './measure-arbitrary.ts'
+import { expressionFields } from './expression-arbitrary.ts'
+import { aggregateFields } from './measure-arbitrary.ts'
+import { retentionText } from './retention-arbitrary.ts'
 import { columnsOf, isToOne, pathText, walk, walkMany, type Zoo } from './walk-arbitrary.ts'
 import { orderText, whereText } from './where-arbitrary.ts'
+
+/** How deep a view's own fields are: parts can be in parts below them. */
+const TOP = 2
 
 /** Collects field lines, and the parts that they need. */
 type Writer = {
@@ -18,17 +23,23 @@ export const makeView = (draw: Draw, zoo: Zoo, index: number): string => {
   const writer: Writer = { draw, zoo, prefix: `V${index}`, parts: [], count: 0 }
   const root = draw.pick(zoo)
   const where = draw.oneIn(3) ? `, where: ${whereText(draw, zoo, root)}` : ''
-  const text = draw.oneIn(3)
-    ? groupedView(writer, root, where)
-    : `type V${index} @view(of: "${root.name}"${where}) @allow(roles: [READER]) {\n${shapeFields(writer, root, 2).join('\n')}\n}`
+  const text = draw.oneIn(3) ? groupedView(writer, root, where) : plainView(writer, root, where)
   return [...writer.parts, text].join('\n')
 }
+
+const plainView = (writer: Writer, root: EntitySpec, where: string): string => {
+  const fields = shapeFields(writer, root, TOP)
+  return `type ${writer.prefix} @view(of: "${root.name}"${where}) @allow(roles: [READER])${keptFor(writer, fields)} {\n${fields.join('\n')}\n}`
+}
+
+const keptFor = ({ draw }: Writer, fields: readonly string[]): string =>
+  draw.oneIn(3) ? retentionText(draw, fields) : ''
 
 const plainText = (column: ColumnSpec): string => `  ${column.name}: ${typeText(column)}`
 
 /** Views only: a part's fields can't be searched. */
 const searchText = (draw: Draw, { type, list }: ColumnSpec): string => {
-  const possible = ['@filter', ...(list ? [] : ['@order', ...(type === 'Boolean' ? [] : ['@lookup'])])]
+  const possible = ['@filter', ...(list ? [] : ['@order', ...(['Boolean', 'Float'].includes(type) ? [] : ['@lookup'])])]
   return type === 'JSON'
     ? ''
     : draw
@@ -41,37 +52,48 @@ const shapeFields = (writer: Writer, entity: EntitySpec, depth: number): readonl
   const { draw } = writer
   const plain = [...entity.key, ...draw.some(entity.columns)]
   const computed = Array.from({ length: 1 + draw.below(4) }, () => computedField(writer, entity, depth))
-  return [
-    ...plain.map((c) => plainText(c) + (depth === 2 ? searchText(draw, c) : '')),
+  const lines = [
+    ...plain.map((c) => plainText(c) + (depth === TOP ? searchText(draw, c) : '')),
     ...computed.flat(),
     ...expressionFields(draw, plain),
   ]
+  const told = { ...entity, columns: plain.filter((c) => !entity.key.includes(c) && c.nonNull && !c.list), joins: [] }
+  return lines.map((line) => (draw.oneIn(8) ? shownBy(line, whereText(draw, writer.zoo, told)) : line))
 }
+
+/** What may be null, or is a list, may be shown by a condition, unless it rolls. */
+const shownBy = (line: string, condition: string): string =>
+  /^ {2}\w+: (\w+( |$)|\[)/.test(line) && !line.includes('window: {') ? `${line} @allow(when: ${condition})` : line
 
 const computedField = (writer: Writer, entity: EntitySpec, depth: number): readonly string[] => {
   const { draw, zoo } = writer
-  const name = `f${writer.count++}`
-  switch (draw.below(6)) {
+  switch (draw.below(7)) {
     case 0:
-      return aggregateField(draw, zoo, entity, name)
+      return pathField(writer, entity, nextName(writer), depth)
     case 1:
-      return pathField(writer, entity, name)
     case 2:
+      return depth > 0 ? listField(writer, entity, nextName(writer), depth) : []
     case 3:
-      return depth > 0 ? listField(writer, entity, name, depth) : []
-    case 4:
-      return depth > 0 ? embeddedPart(writer, entity, name, depth) : []
+      return depth > 0 ? embeddedPart(writer, entity, nextName(writer), depth) : []
     default:
-      return aggregateField(draw, zoo, entity, name)
+      return aggregateFields(draw, zoo, entity, {
+        name: () => nextName(writer),
+        searchable: depth === TOP,
+        windowed: depth === TOP,
+      })
   }
 }
 
-const pathField = ({ draw, zoo }: Writer, entity: EntitySpec, name: string): readonly string[] => {
+const nextName = (writer: Writer): string => `f${writer.count++}`
+
+const pathField = ({ draw, zoo }: Writer, entity: EntitySpec, name: string, depth: number): readonly string[] => {
   const { joins, end } = walk(draw, zoo, entity, 1 + draw.below(2), isToOne)
+  if (draw.oneIn(6)) return [bucketField(draw, zoo, entity, name)]
   const column = draw.pick(columnsOf(end))
   if (joins.length === 0) return []
   const nonNull = column.nonNull && joins.every((j) => j.promised) && !draw.oneIn(3)
-  return [`  ${name}: ${typeText({ ...column, nonNull })} @from(path: "${pathText(joins, column.name)}")`]
+  const search = depth === TOP ? searchText(draw, column) : ''
+  return [`  ${name}: ${typeText({ ...column, nonNull })} @from(path: "${pathText(joins, column.name)}")${search}`]
 }
 
 const makePart = (writer: Writer, of: EntitySpec, depth: number): string => {
@@ -113,30 +135,54 @@ const listField = (writer: Writer, entity: EntitySpec, name: string, depth: numb
 
 const ZONES = ['UTC', 'America/New_York', 'Asia/Kolkata', 'Europe/Berlin']
 
+const NO_GROUP = ['JSON', 'Float']
+
 const groupedView = (writer: Writer, root: EntitySpec, where: string): string => {
   const { draw, zoo, prefix } = writer
   const keys: string[] = []
   const fields: string[] = []
-  const groupable = columnsOf(root).filter((c) => ['kind', 'label', 'day', 'gone', 'area', 'spare'].includes(c.name))
-  for (const column of [draw.pick(groupable), ...draw.some(groupable, 4)].filter((c, i, all) => all.indexOf(c) === i)) {
+  const groupable = columnsOf(root).filter((c) => !c.list && !NO_GROUP.includes(c.type))
+  const few = groupable.filter((c) => ['kind', 'label', 'day', 'gone', 'area', 'spare'].includes(c.name))
+  const plain = [draw.pick(few), ...draw.some(few, 4), ...draw.some(groupable, 12)]
+  for (const column of plain.filter((c, i) => plain.indexOf(c) === i)) {
     keys.push(column.name)
-    fields.push(plainText(column))
+    fields.push(plainText(column) + searchText(draw, column))
   }
-  const { joins, end } = walk(draw, zoo, root, 1 + draw.below(2), isToOne)
+  const { joins, end } = walk(draw, zoo, root, 1 + draw.below(3), isToOne)
   if (joins.length > 0 && draw.oneIn(2)) {
-    const column = draw.pick([...end.key, ...end.columns.filter((c) => ['kind', 'label', 'area'].includes(c.name))])
+    const column = draw.pick([
+      ...end.key,
+      ...end.columns.filter((c) => ['kind', 'label', 'area', 'rate'].includes(c.name)),
+    ])
     const nonNull = column.nonNull && joins.every((j) => j.promised) && draw.oneIn(2)
     keys.push('through')
     fields.push(`  through: ${typeText({ ...column, nonNull })} @from(path: "${pathText(joins, column.name)}")`)
   }
   if (draw.oneIn(3)) {
     keys.push('slot')
-    const bucket = `{ by: ${draw.pick(['HOUR', 'MINUTE', 'DAY', 'WEEK'])}, zone: "${draw.pick(ZONES)}" }`
-    fields.push(`  slot: DateTime! @from(path: "at", bucket: ${bucket})`)
+    fields.push(bucketField(draw, zoo, root, 'slot'))
   }
   fields.push('  members: Int! @count')
   for (let left = 1 + draw.below(3); left > 0; left--)
-    fields.push(...aggregateField(draw, zoo, root, `f${writer.count++}`, true))
+    fields.push(
+      ...aggregateFields(draw, zoo, root, {
+        name: () => nextName(writer),
+        grouped: true,
+        searchable: true,
+        windowed: true,
+      }),
+    )
   const options = `of: "${root.name}"${where}, groupBy: ${JSON.stringify(keys)}`
-  return `type ${prefix} @view(${options}) @allow(roles: [READER]) {\n${fields.join('\n')}\n}`
+  const rule = draw.oneIn(4) ? ' @rows(minGroup: 2)' : ''
+  return `type ${prefix} @view(${options}) @allow(roles: [READER])${rule}${keptFor(writer, fields)} {\n${fields.join('\n')}\n}`
+}
+
+/** A moment of the row's own, or of what it points at; null where it may be. */
+const bucketField = (draw: Draw, zoo: Zoo, root: EntitySpec, name: string): string => {
+  const { joins, end } = walk(draw, zoo, root, draw.pick([0, 0, 1]), isToOne)
+  const column = draw.pick(columnsOf(end).filter((c) => c.type === 'DateTime'))
+  const nonNull = column.nonNull && joins.every((j) => j.promised)
+  const lateness = draw.oneIn(3) ? ', lateness: "PT5M"' : ''
+  const bucket = `{ by: ${draw.pick(['HOUR', 'MINUTE', 'DAY', 'WEEK'])}, zone: "${draw.pick(ZONES)}"${lateness} }`
+  return `  ${name}: DateTime${nonNull ? '!' : ''} @from(path: "${pathText(joins, column.name)}", bucket: ${bucket})`
 }

@@ -33,9 +33,11 @@ export const isToOne = (join: JoinSpec): boolean => !join.many
 export const pathText = (joins: readonly JoinSpec[], column?: string): string =>
   [...joins.map((j) => j.name), ...(column === undefined ? [] : [column])].join('.')
 
-/** Up to two to-many joins with to-one joins before them, ending at a to-many join; undefined where there is none. */
+const LENGTHS = [1, 2, 2, 3, 3, 4, 5]
+
+/** To-many joins with to-one joins before and between them, ending at a to-many join; undefined where there is none. */
 export const walkMany = (draw: Draw, zoo: Zoo, from: EntitySpec): Walk | undefined => {
-  const { joins, end } = walk(draw, zoo, from, 1 + draw.below(3), () => true)
+  const { joins, end } = walk(draw, zoo, from, draw.pick(LENGTHS), () => true)
   const last = joins.findLastIndex((j) => j.many)
   if (last < 0) {
     const many = end.joins.filter((j) => j.many)

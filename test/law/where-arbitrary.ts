@@ -53,12 +53,14 @@ const compareText = (draw: Draw, entity: EntitySpec): string => {
 const literal = (draw: Draw, { type }: ColumnSpec): string => {
   switch (type) {
     case 'Kind':
-      return draw.pick(['A', 'B', 'C'])
+      return draw.pick(['A', 'B', 'C', 'OTHER'])
     case 'Boolean':
       return draw.pick(['true', 'false'])
     case 'Int':
     case 'Long':
       return String(draw.below(6))
+    case 'Float':
+      return draw.pick(['0.5', '1.25', '-3'])
     case 'Decimal':
       return draw.pick(['0', '1.5', '-2'])
     case 'DateTime':

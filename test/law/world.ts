@@ -4,6 +4,7 @@
  */
 import type { CellValue } from '../../src/ingest/change.ts'
 import type { Entity, Join, Model, OrderBy, ValueType, Where } from '../../src/model/model.ts'
+import { computeRow } from './computed-row.ts'
 import { holds } from './condition.ts'
 import { columnOf, entityOf, isTenanted, joinOf, type Row, type Seen, type SourceRows } from './seen.ts'
 import { compareValues, identity } from './values.ts'
@@ -16,7 +17,7 @@ type Scalar = string | number | boolean
 export const buildWorld = (model: Model, source: SourceRows): World => {
   const live = new Map<string, readonly Row[]>()
   for (const entity of model.entities.values()) {
-    const rows = [...(source.get(entity.name)?.values() ?? [])]
+    const rows = [...(source.get(entity.name)?.values() ?? [])].map((row) => computeRow(entity, row))
     live.set(
       entity.name,
       rows.filter(

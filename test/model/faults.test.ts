@@ -1,12 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { formatFault, parseSchema } from '../../src/model/load.ts'
 import { accessFaults } from './faults/access.ts'
+import { computedFaults } from './faults/computed.ts'
 import { entityFaults } from './faults/entities.ts'
 import { expressionFaults } from './faults/expressions.ts'
+import { inexpressibleFaults } from './faults/inexpressible.ts'
 import { laterFaults } from './faults/later.ts'
 import { nameFaults } from './faults/names.ts'
+import { retentionFaults } from './faults/retention.ts'
+import { shownFaults } from './faults/shown.ts'
 import { tenantFaults } from './faults/tenants.ts'
 import { viewFaults } from './faults/views.ts'
+import { windowFaults } from './faults/windows.ts'
 import { base, type FaultCase } from './folder.ts'
 
 const groups: Readonly<Record<string, readonly FaultCase[]>> = {
@@ -14,9 +19,14 @@ const groups: Readonly<Record<string, readonly FaultCase[]>> = {
   tenants: tenantFaults,
   views: viewFaults,
   expressions: expressionFaults,
+  windows: windowFaults,
+  retention: retentionFaults,
+  'fields shown by a condition': shownFaults,
+  'computed fields': computedFaults,
   access: accessFaults,
   names: nameFaults,
   'not running yet': laterFaults,
+  'not expressible': inexpressibleFaults,
 }
 
 for (const [group, cases] of Object.entries(groups))

@@ -46,8 +46,11 @@ const table = fc
     columns,
     promised: fc.nat(3),
     indexed: fc.nat(3),
+    way: fc.constantFrom('', 'desc', 'desc nulls last', 'asc nulls first'),
+    keyed: fc.boolean(),
+    only: fc.boolean(),
   })
-  .map(({ schema, name, key, keyType, columns: plain, promised, indexed }): Table => {
+  .map(({ schema, name, key, keyType, columns: plain, promised, indexed, way, keyed, only }): Table => {
     const promises = plain.slice(0, promised).map((column) => ` and "${column.name}" is not null`)
     const indexes = plain.filter((column) => column.type !== 'jsonb').slice(0, indexed)
     return {
@@ -62,8 +65,10 @@ const table = fc
       key,
       indexes: indexes.map((column) => ({
         name: `${name}_${column.name}_idx`,
-        columns: [column.name],
-        where: '_live',
+        columns: [...(keyed ? key.slice(0, 1) : []), column.name],
+        ...(way === '' ? {} : { orders: { [column.name]: way } }),
+        // Of a column that the index may not have.
+        where: `_live${only ? ` and "${plain.at(-1)!.name}" is not null` : ''}`,
       })),
     }
   })

@@ -1,60 +1,11 @@
 /** `forebay migrate`, from a schema folder to a database and through its changes. */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { loadSchema } from '../../src/model/load.ts'
 import { startupCheck } from '../../src/operate/migrate/install.ts'
-import { type MigrateOptions, runMigrate } from '../../src/operate/migrate.ts'
-import { type Database, freshDatabase } from '../support/postgres.ts'
-
-let database: Database
-let folder: string
-beforeEach(async () => {
-  database = await freshDatabase()
-  folder = await mkdtemp(join(tmpdir(), 'forebay-migrate-'))
-})
-afterEach(async () => {
-  await database.drop()
-  await rm(folder, { recursive: true })
-})
-
-const head = 'extend schema @domain(name: "shop", owner: "sales")\n'
-const order = (fields: string, key = 'key: "id"') =>
-  `type Order @entity(domain: "shop", ${key}, source: { topic: "shop.orders" }) { id: ID! ${fields} }\n`
-
-const declare = async (text: string): Promise<void> => {
-  await mkdir(join(folder, 'schema'), { recursive: true })
-  await writeFile(join(folder, 'schema', 'shop.graphql'), head + text)
-}
-const migrate = async (options: Partial<MigrateOptions> = {}): Promise<{ code: number; text: string }> => {
-  const printed: string[] = []
-  const print = (text: string) => void printed.push(text)
-  const code = await runMigrate({ schemaFolder: join(folder, 'schema'), databaseUrl: database.url, print, ...options })
-  return { code, text: printed.join('\n') }
-}
-/** Declares, generates and applies. */
-const settle = async (text: string, options: Partial<MigrateOptions> = {}) => {
-  await declare(text)
-  expect(await migrate({ generate: true })).toMatchObject({ code: 0 })
-  return migrate(options)
-}
-const file = (name: string) => join(folder, 'drizzle', name)
-const edit = async (name: string, change: (text: string) => string) =>
-  writeFile(file(name), change(await readFile(file(name), 'utf8')))
-const insert = (columns: string, values: string) =>
-  database.sql.unsafe(
-    `insert into shop."order" (${columns}, _epoch, _version, _tie, _partition, _offset) values (${values}, 0, 1, 0, 0, 0)`,
-  )
-const run = (statement: string) => database.sql.unsafe(statement)
-const columnTypes = async (table: string) =>
-  Object.fromEntries(
-    (
-      await run(`select attname, format_type(atttypid, atttypmod) || coalesce(' ' || (select collname from pg_collation
-        where oid = attcollation and collname <> 'default'), '') || case when attnotnull then ' not null' else '' end as type
-        from pg_attribute where attrelid = '${table}'::regclass and attnum > 0 and not attisdropped and attname not like '\\_%' order by attnum`)
-    ).map((row) => [row.attname, row.type]),
-  )
+import { runMigrate } from '../../src/operate/migrate.ts'
+import { columnTypes, database, declare, edit, file, folder, insert, migrate, order, run, settle } from './migrating.ts'
 
 test('a fresh database gets its tables, and a second run has nothing to do', async () => {
   expect(await settle(order('note: String'))).toEqual({ code: 0, text: 'Applied 0001_initial.' })
@@ -149,105 +100,6 @@ test('what generating would take away is said at once, and stands in the file', 
   const generated = await migrate({ generate: true, name: 'forget_note' })
   expect(generated.text).toContain('It takes data away')
   expect(await readFile(file('0002_forget_note.sql'), 'utf8')).toMatch(/^-- Takes away: column shop\.order\.note\n/)
-})
-
-describe('a database that drifted is not touched, and every difference is named', () => {
-  const drifts = [
-    { by: 'alter table shop."order" alter n type bigint', named: 'shop.order column n is bigint, not integer' },
-    { by: 'alter table shop."order" drop column n', named: 'shop.order column n is missing (integer)' },
-    {
-      by: 'alter table shop."order" add mine text not null',
-      named: 'shop.order column mine is not in the migrations (text not null)',
-    },
-    {
-      by: 'alter table shop."order" drop constraint order_pkey',
-      named: 'shop.order constraint order_pkey is missing (PRIMARY KEY (id))',
-    },
-    {
-      by: 'alter table shop."order" alter id type text collate "und-x-icu"',
-      named: 'shop.order column id is text collate "und-x-icu" not null',
-    },
-    {
-      by: 'alter table shop."order" alter _live set expression as (true)',
-      named: 'shop.order column _live is boolean generated as true',
-    },
-    {
-      by: 'create unique index mine on shop."order" (n)',
-      named: 'shop.order index mine is not in the migrations (unique btree (n))',
-    },
-    {
-      by: 'drop index forebay.dirty_shard_id',
-      named: 'forebay.dirty index dirty_shard_id is missing (btree (shard, id))',
-    },
-    { by: 'drop table shop."order"', named: 'table shop.order is missing' },
-    { by: 'drop table forebay.dirty_3', named: 'partition forebay.dirty_3 is missing' },
-  ]
-  for (const { by, named } of drifts) {
-    test(by, async () => {
-      await settle(order('n: Int'))
-      await run(by)
-      const refused = await settle(order('n: Int extra: String'))
-      expect(refused.code).toBe(1)
-      expect(refused.text).toContain('the database is not as its migrations left it')
-      expect(refused.text).toContain(named)
-      expect(await run('select name from forebay.migrations')).toEqual([{ name: '0001_initial' }])
-    })
-  }
-
-  test('tables of others, their indexes and the view tables are left alone', async () => {
-    await settle(order('n: Int'))
-    await run(
-      'create table shop.theirs (x int); create index their_index on shop."order" (n); create table forebay_view.v (x int)',
-    )
-    expect((await settle(order('n: Int extra: String'))).text).toBe('Applied 0002_change.')
-    expect(await run(`select to_regclass('forebay_view.v') is not null as kept`)).toEqual([{ kept: true }])
-  })
-})
-
-describe('a history that is not the committed one is refused', () => {
-  test('an applied migration that was changed afterwards', async () => {
-    await settle(order(''))
-    await edit('0001_initial.sql', (text) => `${text}-- afterthought\n`)
-    expect(await migrate()).toMatchObject({
-      code: 1,
-      text: expect.stringContaining('0001_initial, which this database has, was changed'),
-    })
-  })
-  test('line ends that a checkout rewrote are no change', async () => {
-    await settle(order(''))
-    await edit('0001_initial.sql', (text) => text.replaceAll('\n', '\r\n'))
-    expect(await migrate()).toMatchObject({ code: 0 })
-  })
-  test('an applied migration that vanished', async () => {
-    await settle(order(''))
-    await settle(order('note: String'))
-    await rm(file('0002_change.sql'))
-    await rm(file('0002_change.json'))
-    await declare(order(''))
-    expect(await migrate()).toMatchObject({
-      code: 1,
-      text: expect.stringContaining('0002_change, which this database has, is not in'),
-    })
-  })
-  test('a file without its other half, and a gap in the numbers', async () => {
-    await settle(order(''))
-    await rm(file('0001_initial.json'))
-    expect(await migrate()).toMatchObject({ code: 1, text: expect.stringContaining("0001_initial.json can't be read") })
-    await rm(file('0001_initial.sql'))
-    await writeFile(file('0003_late.sql'), '')
-    expect(await migrate()).toMatchObject({
-      code: 1,
-      text: expect.stringContaining('migration 0001 was expected here'),
-    })
-  })
-  test('a schema folder ahead of its migrations', async () => {
-    await settle(order(''))
-    await declare(order('note: String'))
-    const refused = await migrate()
-    expect(refused.code).toBe(1)
-    expect(refused.text).toContain('shop.order column note: new (text collate "C")')
-    expect(refused.text).toContain('forebay migrate --generate')
-  })
 })
 
 test('a migration edited so that it leads elsewhere is rolled back', async () => {

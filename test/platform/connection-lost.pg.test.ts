@@ -202,3 +202,32 @@ describe('a network that swallows what is sent', () => {
     expect(await sql.begin((tx) => tx`select 1 as n`)).toEqual([{ n: 1 }])
   })
 })
+
+test('who is let in and sent off at once is told so, and a pool whose peer does that does not knock without a pause', async () => {
+  let knocks = 0
+  const balancer = createServer((caller) => {
+    knocks += 1
+    caller.on('error', () => {}).destroy()
+  })
+  await new Promise<void>((done) => balancer.listen(0, '127.0.0.1', done))
+  const { port } = balancer.address() as AddressInfo
+  const pool = connect(`postgres://law@127.0.0.1:${port}/law`, { max: 1, name: 'sent off' })
+  onTestFinished(async () => {
+    await pool.end({ timeout: 1 })
+    balancer.close()
+  })
+  const failed = (work: Promise<unknown>) =>
+    Promise.race([
+      work.catch((error: unknown) => error),
+      sleep(5_000).then(() => new Error(`nothing in 5 s, and ${knocks} attempts`)),
+    ])
+  for (const error of [
+    await failed(pool`select 1`),
+    await failed(pool.begin((tx) => tx`select 1`)),
+    await failed(pool.reserve()),
+  ])
+    expect(codeOf(error), String(error)).toBe('CONNECTION_CLOSED')
+  const all = await Promise.all([1, 2, 3, 4].map((n) => failed(pool`select ${n}`)))
+  for (const error of all) expect(isRetriable(error), String(error)).toBe(true)
+  expect(knocks).toBeLessThan(20)
+})

@@ -32,6 +32,20 @@ test('64-bit integers, decimals and microseconds come and go digit by digit', as
   expect(row).toEqual({ long, decimal, time, day: '2026-11-21', big: String(2n ** 62n) })
 })
 
+test('a result that breaks off amid its rows leaves no holes in the next one of its connection', async () => {
+  const one = connect((await fresh()).url, { max: 1, name: 'test' })
+  try {
+    await expect(one`select 1 / (3 - n) from generate_series(1, 9) n`).rejects.toThrow('division by zero')
+    expect([...(await one<{ n: number }[]>`select n from generate_series(1, 3) n`)]).toEqual([
+      { n: 1 },
+      { n: 2 },
+      { n: 3 },
+    ])
+  } finally {
+    await one.end()
+  }
+})
+
 test('an undefined parameter is refused', async () => {
   const { sql } = await fresh()
   await expect((async () => sql`select ${undefined as unknown as string}`)()).rejects.toThrow('UNDEFINED_VALUE')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, freePorts, ready, startChild } from './child.ts'
 import { dockerAnswers, found, run } from './find.ts'
-import { classPath, dockerEnvironment, installJava, jvm, propertiesFile, type Settings } from './jars.ts'
+import { classPath, dockerEnvironment, fastJvm, installJava, jvm, propertiesFile, type Settings } from './jars.ts'
 
 export type ConnectorConfig = Readonly<Record<string, string>>
 export type ConnectService = {
@@ -38,14 +38,25 @@ export async function startConnect(options: { brokers: readonly string[]; group?
   throw new Error("Kafka Connect can't be started: install Java 17 and Maven, start Docker, or set TEST_CONNECT_URL.")
 }
 
-type Worker = { readonly brokers: readonly string[]; readonly group: string }
+/** A worker with Debezium's JDBC sink, for what is measured: a JVM that compiles all it can, and offsets committed twice a second. */
+export async function startSinkConnect(brokers: readonly string[]): Promise<ConnectService> {
+  const local = (await classPath('jdbc-sink')) ?? ((await installJava()) ? await classPath('jdbc-sink') : undefined)
+  if (local === undefined) throw new Error("Debezium's JDBC sink can't be started: install Java 17 and Maven.")
+  return javaConnect(local, { brokers, group: `connect-${randomUUID()}`, measured: true })
+}
+
+type Worker = { readonly brokers: readonly string[]; readonly group: string; readonly measured?: boolean }
 
 async function javaConnect({ java, jars }: { java: string; jars: string }, worker: Worker): Promise<ConnectService> {
   const folder = await mkdtemp(join(tmpdir(), 'forebay-connect-'))
   const [port] = (await freePorts(1)) as [number]
-  const settings = { ...workerSettings(worker, port), 'plugin.discovery': 'service_load' }
+  const settings = {
+    ...workerSettings(worker, port),
+    'plugin.discovery': 'service_load',
+    ...(worker.measured ? { 'offset.flush.interval.ms': 500 } : {}),
+  }
   const properties = await propertiesFile(folder, settings)
-  const flags = await jvm(jars, '512m', folder)
+  const flags = await (worker.measured ? fastJvm(jars, '2g', folder) : jvm(jars, '512m', folder))
   const child = startChild(java, [...flags, 'org.apache.kafka.connect.cli.ConnectDistributed', properties])
   const url = `http://127.0.0.1:${port}`
   await answers(url, child)

@@ -1,4 +1,5 @@
 /** Forebay as an operator runs it: a process of its own, a folder of its own, and no variable that the test did not give. */
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,6 +40,16 @@ type Asked = {
   // biome-ignore lint/suspicious/noExplicitAny: an answer's shape is the test's own knowledge
   readonly body: any
 }
+
+export type Said = { readonly code: number; readonly out: string; readonly err: string }
+
+/** Runs a command to its end, whatever that is. */
+export const runForebay = (env: NodeJS.ProcessEnv, ...args: string[]): Promise<Said> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [cli, ...args], { env }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+    )
+  })
 
 /** Starts a verb without waiting for anything. */
 export const begin = (env: Environment, verb = 'start'): Child =>

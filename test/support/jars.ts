@@ -9,7 +9,7 @@ import { installDebian, onPath, run } from './find.ts'
  * version of the pom. Undefined where there is neither Java and Maven nor the right to install them.
  */
 export async function classPath(
-  name: 'kafka' | 'connect' | 'tools',
+  name: 'kafka' | 'connect' | 'tools' | 'jdbc-sink' | 'flink',
 ): Promise<{ java: string; jars: string } | undefined> {
   const pom = join(import.meta.dirname, 'maven', `${name}.pom.xml`)
   const hash = createHash('sha256')
@@ -45,11 +45,21 @@ export const installJava = (): Promise<boolean> => installDebian(['default-jre-h
  * logs is warnings on its output, by a file in `folder`.
  */
 export async function jvm(jars: string, heap: string, folder: string): Promise<string[]> {
+  const logging = await loggingFile(folder)
+  const flags = ['-Xms64m', `-Xmx${heap}`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData']
+  return [...flags, logging, '-cp', jars]
+}
+
+/** The same of one that is measured: it compiles all it can, and its heap is there from the start. */
+export async function fastJvm(jars: string, heap: string, folder: string): Promise<string[]> {
+  return [`-Xms${heap}`, `-Xmx${heap}`, '-XX:+UseParallelGC', await loggingFile(folder), '-cp', jars]
+}
+
+async function loggingFile(folder: string): Promise<string> {
   const appender = 'appender.0.type=Console\nappender.0.name=out\n'
   const logging = join(folder, 'log4j2.properties')
   await writeFile(logging, `rootLogger.level=warn\nrootLogger.appenderRef.0.ref=out\n${appender}`)
-  const flags = ['-Xms64m', `-Xmx${heap}`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData']
-  return [...flags, `-Dlog4j2.configurationFile=${logging}`, '-cp', jars]
+  return `-Dlog4j2.configurationFile=${logging}`
 }
 
 /** Settings by name, as Kafka's programs read them and as its images take them from the environment. */

@@ -1,16 +1,8 @@
 /** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
 import { deflateRawSync } from 'node:zlib'
 import { sign } from '../access/secret.ts'
-import {
-  aged,
-  type Basis,
-  type FreshnessState,
-  iso,
-  type Partition,
-  type Trouble,
-  type ViewFreshness,
-  worst,
-} from './freshness.ts'
+import { aged, type Basis, type FreshnessState, iso, type Partition, type ViewFreshness, worst } from './freshness.ts'
+import type { Trouble } from './trouble.ts'
 
 export type AnswerFreshness = {
   readonly asOf: string | null

@@ -10,11 +10,23 @@
  */
 
 import type { Model, View } from '../../model/model.ts'
+import type { Touched } from '../../model/reads.ts'
 import { compileView } from '../../model/sql/compile-view.ts'
-import type { Touched } from '../../model/sql/touches.ts'
 import type { ViewTable } from '../../model/view-table.ts'
 import type { Sql } from '../../platform/postgres.ts'
-import { partitionState, type StoredPartition } from './source-state.ts'
+import { present } from '../../platform/present.ts'
+import { type Registered, registeredSql } from './registered.ts'
+import type { StoredPartition } from './source-state.ts'
+import {
+  missing,
+  notRecomputed,
+  type Parked,
+  type ParkedKeys,
+  parkedKeysSql,
+  quarantined,
+  stopped,
+  type Trouble,
+} from './trouble.ts'
 
 export type FreshnessState = 'FRESH' | 'LAGGING' | 'STALE' | 'DEGRADED' | 'UNKNOWN'
 const worseLast: readonly FreshnessState[] = ['FRESH', 'LAGGING', 'STALE', 'DEGRADED', 'UNKNOWN']
@@ -32,7 +44,7 @@ export type Partition = StoredPartition & {
 }
 /**
  * What a generation has in the dirty log of a path: `origin`: the earliest of its entries; null where none has one. `unknown`: one of them has
- * none. Below -1: root keys that a path has led to.
+ * none. Below 0: keys that a path has led to.
  */
 type Pending = {
   readonly generation: number
@@ -40,20 +52,15 @@ type Pending = {
   readonly origin: number | null
   readonly unknown: boolean
 }
-/**
- * Records in quarantine. `entity` is null where even that could not be told. `settledAt`: of those that left it, the latest to do so; what they
- * stood for is in the view for sure once asOf has passed that.
- */
-export type Parked = {
-  readonly topic: string
-  readonly entity: string | null
-  readonly count: number
-  readonly oldest: string
-  readonly settledAt: number | null
-}
-/** A generation of which some rows, or every row, depend on records in quarantine, or did a moment ago. */
+/** A generation of which some rows, or every row, depend on records in quarantine (or did a moment ago), or on parked keys. */
 type Degraded = { readonly generation: number; readonly every: boolean }
-type Generation = { readonly generation: number; readonly view: string; readonly hash: string }
+/** `filled`: its table holds all that it is to hold. */
+type Generation = {
+  readonly generation: number
+  readonly view: string
+  readonly hash: string
+  readonly filled: boolean
+}
 /**
  * `at`: milliseconds since 1970 by the primary's clock. `whole`: every source of the view can be asked, so that it is a bound about them.
  * Else it is one about the log, which the sources that can be asked hold back: what a connector has not sent is missing from its view,
@@ -67,17 +74,11 @@ export type Snapshot = {
   readonly partitions: readonly Partition[]
   readonly pending: readonly Pending[]
   readonly parked: readonly Parked[]
+  readonly parkedKeys: readonly ParkedKeys[]
   readonly degraded: readonly Degraded[]
   readonly generations: readonly Generation[]
 }
 
-export type Trouble = {
-  readonly source: string
-  readonly state: 'PAUSED' | 'STUCK' | 'PARKED'
-  readonly detail: string
-  /** ISO; absent where that is not known. */
-  readonly since?: string
-}
 /** What asOf is a bound of: the log, or what the sources themselves had committed. */
 export type Basis = 'LOG' | 'SOURCE'
 export type ViewFreshness = {
@@ -94,9 +95,10 @@ export type ViewFreshness = {
   readonly sources: readonly Trouble[]
   readonly partitions: readonly Partition[]
   readonly held: Held
+  readonly parkedKeys?: ParkedKeys
 }
 /**
- * Which of a view's rows depend on records in quarantine. A generation: those that forebay.degraded names, which is asked together with the
+ * Which of a view's rows depend on records in quarantine or on parked keys. A generation: those that forebay.degraded names, which is asked together with the
  * rows, since a record may be parked or settled after the snapshot.
  */
 export type Held = 'none' | 'every' | { readonly generation: number }
@@ -129,14 +131,17 @@ const snapshotSql = `with pending as materialized (${pendingSql}) select json_bu
   'partitions', ${array('x', `select topic, topic_id as "topicId", partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
   'pending', ${array('x', 'select * from pending')},
   'parked', ${array('x', parkedSql)},
+  'parkedKeys', ${array('x', parkedKeysSql)},
   'degraded', ${array('x', degradedSql)},
-  'generations', ${array('x', 'select generation, view, hash from forebay.generations where retired_at is null')},
+  'generations', ${array('x', 'select generation, view, hash, filled_at is not null as filled from forebay.generations where retired_at is null')},
+  'registered', ${registeredSql},
   'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
 
 /** One statement, so one moment. Throws what Postgres throws. */
-export const readSnapshot = async (sql: Sql): Promise<Snapshot> => {
+export const readSnapshot = async (sql: Sql): Promise<Snapshot & { readonly registered: Registered }> => {
   const [row] = await sql.unsafe<{ snapshot: string }[]>(snapshotSql, [], { prepare: true })
-  return { ...(JSON.parse(row!.snapshot) as Omit<Snapshot, 'sources'>), sources: new Map() }
+  type Stored = Omit<Snapshot, 'sources'> & { readonly registered: Registered }
+  return { ...(JSON.parse(row!.snapshot) as Stored), sources: new Map() }
 }
 
 /** What a view's freshness depends on; fixed by its declaration. */
@@ -156,14 +161,16 @@ export const viewBasis = (model: Model, view: View): ViewBasis => {
 }
 
 /** The view's generation, or undefined while no maintainer has registered its table. */
-export const generationOf = (snapshot: Snapshot, { view, table }: ViewBasis): number | undefined =>
-  snapshot.generations.find((one) => one.view === view.name && one.hash === table.hash)?.generation
+export const generationOf = (snapshot: Snapshot, basis: ViewBasis): number | undefined =>
+  keptOf(snapshot, basis)?.generation
+const keptOf = ({ generations }: Snapshot, { view, table }: ViewBasis): Generation | undefined =>
+  generations.find((one) => one.view === view.name && one.hash === table.hash)
 
 /** The fields that an answer shows of rows whose place in it they don't decide; undefined: any. */
 export type Shown = ReadonlySet<string> | undefined
 
 /** What a snapshot says of a view at whatever time: worked out once, since a snapshot serves many requests. */
-type Bound = Pick<ViewFreshness, 'asOf' | 'rowAsOf' | 'basis' | 'logAsOf' | 'partitions' | 'held'> & {
+type Bound = Pick<ViewFreshness, 'asOf' | 'rowAsOf' | 'basis' | 'logAsOf' | 'partitions' | 'held' | 'parkedKeys'> & {
   readonly parked: readonly Parked[]
 }
 const bounds = new WeakMap<Snapshot, Map<ViewBasis, Map<Shown, Bound>>>()
@@ -187,9 +194,9 @@ const pendingOf = (snapshot: Snapshot, basis: ViewBasis): readonly Pending[] => 
   return snapshot.pending.filter((one) => one.generation === generation)
 }
 
-/** Whether what a path of the log leads to can alter what is shown. Keys of groups, and root keys that none is known to have led to, touch all. */
+/** Whether what a path of the log leads to can alter what is shown. Below 0: keys that a path has led to. */
 const touches = ({ touched }: ViewBasis, { path }: Pending, shown: Shown): boolean => {
-  const fields = path < -1 ? touched[-path - 1] : path > 0 ? touched[path] : 'ROW'
+  const fields = touched[path < 0 ? -path - 1 : path]
   return shown === undefined || fields === undefined || fields === 'ROW' || [...fields].some((one) => shown.has(one))
 }
 
@@ -201,7 +208,7 @@ export const logBound = (snapshot: Snapshot, basis: ViewBasis, shown?: Shown): n
   const frontiers = partitions.map(({ frontier }) => frontier)
   const origins = pending.flatMap(({ origin }) => (origin === null ? [] : [origin]))
   const whole = topics.every((topic) => partitions.some((one) => one.topic === topic))
-  const known = whole && generationOf(snapshot, basis) !== undefined && !pending.some(({ unknown }) => unknown)
+  const known = whole && keptOf(snapshot, basis)?.filled === true && !pending.some(({ unknown }) => unknown)
   if (!known || frontiers.includes(null)) return null
   return Math.min(...(frontiers as number[]), ...origins)
 }
@@ -229,6 +236,7 @@ const findBound = (snapshot: Snapshot, basis: ViewBasis, shown: Shown): Bound =>
     parked,
     partitions,
     held: heldOf(snapshot, basis),
+    ...present({ parkedKeys: snapshot.parkedKeys.find((one) => one.generation === generationOf(snapshot, basis)) }),
   }
 }
 
@@ -248,8 +256,10 @@ export const viewFreshness = (snapshot: Snapshot, basis: ViewBasis, now: number,
     ...missing(basis.topics, bound.partitions),
     ...stopped(bound.partitions, now),
     ...quarantined(parked),
+    ...notRecomputed(basis.view.name, bound.parkedKeys),
   ]
-  return { ...bound, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, parked.length > 0), sources }
+  const degraded = parked.length > 0 || bound.parkedKeys !== undefined
+  return { ...bound, lagMs, maxLagMs, state: stateOf(lagMs, maxLagMs, degraded), sources }
 }
 
 /** Of one row: what another depends on is not its trouble. */
@@ -270,27 +280,5 @@ export const aged = (view: ViewFreshness, now: number, asOf = view.asOf): ViewFr
   const lagMs = Math.max(0, now - bound)
   return { ...view, asOf: bound, lagMs, state: stateOf(lagMs, view.maxLagMs, view.state === 'DEGRADED') }
 }
-
-const missing = (topics: readonly string[], partitions: readonly Partition[]): Trouble[] =>
-  topics
-    .filter((name) => !partitions.some(({ topic }) => topic === name))
-    .map((source) => ({ source, state: 'STUCK', detail: 'there is no such topic: nothing has come of it yet' }))
-const stopped = (partitions: readonly Partition[], now: number): Trouble[] =>
-  partitions.flatMap((partition) => {
-    const { state, since, reason } = partitionState(partition, now)
-    if (state === 'IDLE' || state === 'RUNNING') return []
-    const source = `${partition.topic}-${partition.partition}`
-    const trouble = { source, state, detail: reason ?? state.toLowerCase() }
-    return since === null ? [trouble] : [{ ...trouble, since: new Date(since).toISOString() }]
-  })
-const quarantined = (parked: readonly Parked[]): Trouble[] =>
-  parked.map(({ topic, count, oldest, settledAt }) => {
-    const [records, them] = count === 1 ? ['record', 'it stood'] : ['records', 'they stood']
-    const detail =
-      settledAt === null
-        ? `${count} ${records} in quarantine, the oldest at ${oldest}`
-        : `${count} ${records} left quarantine, and what ${them} for is being worked in`
-    return { source: topic, state: 'PARKED', detail }
-  })
 
 export const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())

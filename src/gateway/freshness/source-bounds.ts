@@ -13,22 +13,20 @@ type Known = { readonly waiting: Candidate[]; ripe?: SourceBound }
 const mostWaiting = 64
 
 /** Of snapshots in the order in which they were taken: by view, what its sources say; none where none of them can be asked. */
-export const followSources = (
-  bases: Iterable<ViewBasis>,
-): ((snapshot: Snapshot) => ReadonlyMap<string, SourceBound>) => {
-  const all = [...bases]
-  const known = new Map<string, Known>()
-  return (snapshot) => {
+export const followSources = () => {
+  /** A view that is answered from another generation depends on other sources, perhaps. */
+  const known = new WeakMap<ViewBasis, Known>()
+  return (snapshot: Snapshot, bases: readonly ViewBasis[]): ReadonlyMap<string, SourceBound> => {
     const found = new Map<string, SourceBound>()
-    for (const basis of all) {
+    for (const basis of bases) {
       const { name } = basis.view
       const least = leastSourceFrontier(snapshot, basis)
       if (least === undefined) {
-        known.delete(name)
+        known.delete(basis)
         continue
       }
-      const one: Known = known.get(name) ?? { waiting: [] }
-      known.set(name, one)
+      const one: Known = known.get(basis) ?? { waiting: [] }
+      known.set(basis, one)
       const asOf = logBound(snapshot, basis)
       while (asOf !== null && one.waiting[0] && one.waiting[0].from <= asOf) one.ripe = one.waiting.shift()!
       if (!isSame(one.waiting.at(-1) ?? one.ripe, least)) one.waiting.push({ ...least, from: snapshot.at })

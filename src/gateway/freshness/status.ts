@@ -8,11 +8,11 @@ import {
   type FreshnessState,
   generationOf,
   type Partition,
-  type Snapshot,
   type ViewBasis,
   viewFreshness,
 } from './freshness.ts'
 import { type PartitionState, partitionState } from './source-state.ts'
+import type { Seen } from './watch.ts'
 
 export type Status = {
   readonly views: readonly {
@@ -25,6 +25,7 @@ export type Status = {
     readonly lagMs: number | null
     readonly maxLagMs: number
     readonly pending: number
+    readonly parkedKeys: number
     readonly registered: string | null
     readonly rowsEstimate: number | null
     readonly topics: readonly string[]
@@ -64,14 +65,15 @@ type Detail = {
 /** `now`: the upper bound of the primary's clock. */
 export const readStatus = async (
   sql: Sql,
-  snapshot: Snapshot,
+  snapshot: Seen,
   bases: ReadonlyMap<string, ViewBasis>,
   now: number,
 ): Promise<Omit<Status, 'crossTenant'>> => {
   const [row] = await sql.unsafe<{ detail: string }[]>(detailSql, [], { prepare: true })
   const detail = JSON.parse(row!.detail) as Detail
-  const views = [...bases.values()].map((basis) => {
-    const { state, asOf, basis: about, logAsOf, lagMs, maxLagMs } = viewFreshness(snapshot, basis, now)
+  const views = [...bases.values()].map((own) => {
+    const basis = snapshot.serving.views.get(own.view.name)?.basis ?? own
+    const { state, asOf, basis: about, logAsOf, lagMs, maxLagMs, parkedKeys } = viewFreshness(snapshot, basis, now)
     const generation = generationOf(snapshot, basis)
     const bare = basis.table.table.replaceAll('"', '')
     return {
@@ -84,6 +86,7 @@ export const readStatus = async (
       lagMs,
       maxLagMs,
       pending: detail.pending.find((one) => one.generation === generation)?.entries ?? 0,
+      parkedKeys: parkedKeys?.count ?? 0,
       registered: detail.registered.find((one) => one.generation === generation)?.at ?? null,
       rowsEstimate: detail.rows.find(({ name, rows }) => rows >= 0 && name.replaceAll('"', '') === bare)?.rows ?? null,
       topics: basis.topics,

@@ -1,8 +1,8 @@
 /** How fresh each view is, at /metrics. Ages grow while Postgres is away. */
 import type { DatabaseClock } from '../../platform/clock.ts'
 import { gauge } from '../../platform/metrics.ts'
-import { type Basis, type Snapshot, type ViewBasis, viewFreshness } from './freshness.ts'
-import type { Watch } from './watch.ts'
+import { type Basis, type ViewBasis, viewFreshness } from './freshness.ts'
+import type { Seen, Watch } from './watch.ts'
 
 const labels = ['view'] as const
 const freshness = gauge({
@@ -16,6 +16,11 @@ const logFreshness = gauge({
   labels,
 })
 const promise = gauge({ name: 'forebay_view_max_lag_seconds', help: 'What the view promises.', labels })
+const parkedOf = gauge({
+  name: 'forebay_view_parked_keys',
+  help: 'Keys of the view that could not be recomputed and are tried again.',
+  labels,
+})
 const basisOf = gauge({
   name: 'forebay_view_basis',
   help: '1 where asOf is a bound of that: LOG, or what the sources had committed.',
@@ -32,16 +37,18 @@ export const watchViews = (
   clock: Pick<DatabaseClock, 'upper'>,
 ): { stop(): void } => {
   const all = [...views]
-  let last: Snapshot | undefined
+  let last: Seen | undefined
   const tell = (): void => {
     last = watch.current() ?? last
     if (last === undefined) return
     const now = clock.upper()
-    for (const one of all) {
-      const view = one.view.name
-      const { asOf, logAsOf, basis, maxLagMs } = viewFreshness(last, one, now)
+    for (const own of all) {
+      const view = own.view.name
+      const one = last.serving.views.get(view)?.basis ?? own
+      const { asOf, logAsOf, basis, maxLagMs, parkedKeys } = viewFreshness(last, one, now)
       freshness.set({ view }, age(asOf, now))
       logFreshness.set({ view }, age(logAsOf ?? asOf, now))
+      parkedOf.set({ view }, parkedKeys?.count ?? 0)
       promise.set({ view }, maxLagMs / 1_000)
       for (const name of bases) basisOf.set({ view, basis: name }, basis === name ? 1 : 0)
     }

@@ -1,12 +1,16 @@
 /** Keeps the latest snapshot of how far the store is, and whether Postgres is there at all. */
 import { log } from '../../platform/log.ts'
 import type { Sql } from '../../platform/postgres.ts'
-import { readSnapshot, type Snapshot, type ViewBasis } from './freshness.ts'
+import { readSnapshot, type Snapshot } from './freshness.ts'
+import type { Registered } from './registered.ts'
+import type { Serving } from './serving.ts'
 import { followSources } from './source-bounds.ts'
 
+/** With what is answered from at that moment. */
+export type Seen = Snapshot & { readonly serving: Serving }
 export type Watch = {
   /** The latest snapshot; undefined before the first and while Postgres is away. */
-  current(): Snapshot | undefined
+  current(): Seen | undefined
   stop(): Promise<void>
 }
 
@@ -16,9 +20,9 @@ const slowestMs = 1_000
 const expiryMs = 3_000
 
 /** Asks about every 100 ms, more slowly where an answer takes long, so that watching costs little, and at least every second. */
-export const startWatch = async (sql: Sql, bases: Iterable<ViewBasis>): Promise<Watch> => {
-  const sources = followSources(bases)
-  let latest: { readonly snapshot: Snapshot; readonly at: number } | undefined
+export const startWatch = async (sql: Sql, servingOf: (registered: Registered) => Promise<Serving>): Promise<Watch> => {
+  const sources = followSources()
+  let latest: { readonly snapshot: Seen; readonly at: number } | undefined
   let away = false
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -26,7 +30,9 @@ export const startWatch = async (sql: Sql, bases: Iterable<ViewBasis>): Promise<
     const begun = performance.now()
     try {
       const snapshot = await readSnapshot(sql)
-      latest = { snapshot: { ...snapshot, sources: sources(snapshot) }, at: begun }
+      const serving = await servingOf(snapshot.registered)
+      const bases = [...serving.views.values()].map(({ basis }) => basis)
+      latest = { snapshot: { ...snapshot, sources: sources(snapshot, bases), serving }, at: begun }
       if (away) log.info('postgres is back')
       away = false
     } catch (error) {

@@ -1,16 +1,20 @@
 /** fetch and mask, for one request: every statement carries the reader's tenant and row rules, every row is masked before it is seen. */
 import { createHash } from 'node:crypto'
 import type { Field, OrderBy, View, Where } from '../../model/model.ts'
+import { fieldsOf } from '../../model/reads.ts'
 import type { RowKey } from '../../platform/row-cache.ts'
 import { type Claims, classConditions, tenantOf } from '../access/predicate.ts'
 import { type Keys, seal, unseal } from '../access/secret.ts'
 import type { Verdict, ViewVerdict } from '../access/verdict.ts'
-import { countLimit, type Page, type PageRequest, type Reader, type ViewRow } from '../context.ts'
+import { type BucketState, countLimit, type Page, type PageRequest, type Reader, type ViewRow } from '../context.ts'
 import { fieldError } from '../errors.ts'
-import type { ViewBasis, ViewFreshness } from '../freshness/freshness.ts'
+import type { ViewFreshness } from '../freshness/freshness.ts'
+import type { Served } from '../freshness/serving.ts'
+import { rebuilding } from '../rebuilding.ts'
 import { parseRow } from './json-exact.ts'
 import { countStatement, pageStatement } from './page-sql.ts'
 import type { Projector } from './project.ts'
+import { readRows } from './rolling.ts'
 import type { RowLoads } from './row-loads.ts'
 import { lookupStatement, type Reading, type StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
@@ -18,13 +22,14 @@ import type { Run } from './statements.ts'
 export type ReaderParts = {
   readonly run: Run
   readonly loads: RowLoads
-  readonly bases: ReadonlyMap<string, ViewBasis>
   readonly project: (verdict: ViewVerdict) => Projector
   readonly keys: Keys
   /** Called for each read that a missing tenant claim left without rows. */
   readonly tenantless: (view: string) => void
 }
 export type ReaderRequest = {
+  /** What a view is answered from. */
+  readonly served: (view: string) => Served | undefined
   readonly verdict: Verdict
   readonly claims: Claims
   /** The view fields that the operation selects. */
@@ -40,7 +45,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
 
   /** Undefined where the reader may see nothing at all. */
   const open = (view: View) => {
-    const basis = parts.bases.get(view.name)
+    const basis = request.served(view.name)?.basis
     const verdict = request.verdict.views.get(view.name)
     if (!basis || !verdict) return undefined
     const { table } = basis
@@ -61,17 +66,26 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     const project = parts.project(verdict)
     const finish = (row: StoredRow, at: number | null = asOf): ViewRow => {
       const fields = parseRow(row.fields)
+      for (const [name, fault] of row.faults ?? []) fields[name] = fault
       project(fields, row.classes, tenant ?? '')
+      const degraded = row.degraded ?? held === 'every'
       return {
         view: view.name,
         key: row.key,
         fields,
         incomplete: row.incomplete,
-        degraded: row.degraded ?? held === 'every',
+        degraded,
+        ...(table.finalAt && { bucket: bucketState(row.finalAt ?? null, degraded ? null : at) }),
         asOf: at,
       }
     }
     return { reading, verdict, tenant, basis, about, rowAsOf, finish }
+  }
+
+  /** What conditions and orders look at must be there, and by index. */
+  const searches = (view: View, searched: readonly string[]): void => {
+    const refused = rebuilding(request.served(view.name), { view: view.name, fields: [], searched })
+    if (refused) throw refused
   }
 
   const own = new Map<string, ReturnType<RowLoads['own']>>()
@@ -91,6 +105,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   }
 
   const page = async (view: View, asked: PageRequest): Promise<Page> => {
+    searches(view, [...(asked.where ? fieldsOf(asked.where) : []), ...asked.orderBy.map(({ field }) => field)])
     const opened = open(view)
     const context = cursorContext(view, opened?.tenant ?? null, asked.where, asked.orderBy)
     const opening = asked.from === undefined ? undefined : unseal(asked.from, context, parts.keys.cursor)
@@ -102,10 +117,9 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     }
     if (!opened || asked.limit === 0) return { rows: [], more: false }
     const from = opening === undefined ? undefined : (JSON.parse(opening) as (string | null)[])
-    const found = await run<StoredRow & { place: string }>(
-      pageStatement(opened.reading, { ...asked, view, from }),
-      false,
-    )
+    const { reading } = opened
+    type Found = StoredRow & { place: string }
+    const found = await readRows<Found>(run, reading, (one) => pageStatement(one, { ...asked, view, from }), false)
     const rows = found.slice(0, asked.limit).map((row) => ({
       row: opened.finish(row),
       cursor: seal(row.place, context, parts.keys.cursor),
@@ -116,15 +130,19 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   return {
     byKey,
     byLookup: async (view, name, value) => {
+      searches(view, [name])
       const opened = open(view)
       const field = view.fields.find((candidate) => candidate.name === name)
       if (!opened || !field) return null
-      const [first, second] = await run<StoredRow>(lookupStatement(opened.reading, field, String(value)), true)
+      const { reading } = opened
+      const statementOf = (one: Reading) => lookupStatement(one, field, String(value))
+      const [first, second] = await readRows<StoredRow>(run, reading, statementOf, true)
       if (second) throw fieldError('BAD_USER_INPUT', ambiguous(view, field))
       return first ? opened.finish(first) : null
     },
     page,
     count: async (view, where) => {
+      if (where) searches(view, fieldsOf(where))
       const opened = open(view)
       if (!opened) return 0
       const [row] = await run<{ count: number }>(countStatement(opened.reading, view, where, countLimit + 1), false)
@@ -132,6 +150,10 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     },
   }
 }
+
+/** Whatever was in the sources' logs by the end of the bucket and its lateness is in the row, none of it in quarantine. */
+const bucketState = (finalAt: number | null, asOf: number | null): BucketState =>
+  finalAt !== null && asOf !== null && finalAt < asOf ? 'FINAL' : 'PRELIMINARY'
 
 const ambiguous = (view: View, field: Field): string =>
   `Several rows of ${view.name} have this ${field.name}. Ask by key instead.`

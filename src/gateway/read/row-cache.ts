@@ -46,8 +46,8 @@ export const createRowCache = (redis: RedisClient, now: () => number): RowCache 
         return fit ? { row: { ...(row as StoredRow), version: cached.version }, asOf: cached.asOf } : undefined
       })
     },
-    fill: (scope, { version, fields, key, incomplete, classes }, asOf) => {
-      const row = JSON.stringify({ fields, key, incomplete, classes, basis: scope.basis })
+    fill: (scope, { version, fields, key, incomplete, classes, finalAt }, asOf) => {
+      const row = JSON.stringify({ fields, key, incomplete, classes, finalAt, basis: scope.basis })
       const own = JSON.parse(key) as RowKey
       void attempt((client) => fillRow(client, scope, own, { version, asOf, row }, scope.maxLagMs / 2))
     },

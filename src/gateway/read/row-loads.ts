@@ -6,6 +6,7 @@ import DataLoader from 'dataloader'
 import { LRUCache } from 'lru-cache'
 import type { RowKey } from '../../platform/row-cache.ts'
 import type { Basis, ViewBasis } from '../freshness/freshness.ts'
+import { asksRolling, readRows } from './rolling.ts'
 import type { CacheScope, RowCache } from './row-cache.ts'
 import { byKeysStatement, type Reading, type StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
@@ -30,12 +31,11 @@ export const createRowLoads = (run: Run, cache: RowCache | undefined): RowLoads 
   const select = async (reading: Reading, keys: readonly RowKey[]): Promise<readonly (StoredRow | undefined)[]> => {
     const rows: (StoredRow | undefined)[] = keys.map(() => undefined)
     if (keys.length === 0) return rows
-    for (const row of await run<StoredRow & { position: number }>(byKeysStatement(reading, keys), true)) {
-      rows[row.position - 1] = row
-    }
+    type Found = StoredRow & { position: number }
+    const statementOf = (one: Reading) => byKeysStatement(one, keys)
+    for (const row of await readRows<Found>(run, reading, statementOf, true)) rows[row.position - 1] = row
     return rows
   }
-
   const throughCache = async (
     to: RowCache,
     scope: CacheScope,
@@ -76,27 +76,24 @@ export const createRowLoads = (run: Run, cache: RowCache | undefined): RowLoads 
       { cache: false, maxBatchSize: maxKeys, batchScheduleFn: (dispatch) => setImmediate(dispatch) },
     )
   const direct = (reading: Reading): Loader =>
-    loader(async (asked) =>
-      (
-        await select(
-          reading,
-          asked.map(({ key }) => key),
-        )
-      ).map((row) => row && { row }),
-    )
+    loader(async (asked) => {
+      const keys = asked.map(({ key }) => key)
+      return (await select(reading, keys)).map((row) => row && { row })
+    })
 
   const known = new LRUCache<string, Loader>({ max: maxLoaders })
   return {
     own: direct,
     shared: ({ view, table }, about, reading) => {
       // A cached row can't say whether what it depends on is in quarantine by now, so then it is asked of Postgres, and not kept.
-      const through = reading.held === 'none' ? cache : undefined
+      // Nor can one hold what changes as time goes by, at a step's edge and between edges too, where rows come whose time was ahead (C25).
+      const through = reading.held === 'none' && !asksRolling(reading) ? cache : undefined
       const fields = through ? [] : [...reading.fields]
       const signature = JSON.stringify([table.hash, about, reading.tenant, reading.held, ...fields])
       let found = known.get(signature)
       if (!found) {
         const scope = { hash: table.hash, tenant: reading.tenant, basis: about, maxLagMs: view.maxLagMs }
-        const whole = { ...reading, fields: new Set(view.fields.map(({ name }) => name)) }
+        const whole = { ...reading, fields: new Set(table.columns.map(({ field }) => field)) }
         found = through ? loader((asked) => throughCache(through, scope, whole, asked)) : direct(reading)
         known.set(signature, found)
       }

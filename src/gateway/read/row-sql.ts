@@ -5,7 +5,7 @@ import { ident, valueSqlType } from '../../model/names.ts'
 import { answerSql } from '../../model/sql/answer.ts'
 import { keyArray } from '../../model/sql/key.ts'
 import { lookupColumn, normaliserOf } from '../../model/sql/lookup.ts'
-import type { ViewKey, ViewTable } from '../../model/view-table.ts'
+import { rollingAnswer, type ViewKey, type ViewTable } from '../../model/view-table.ts'
 import { arrayText } from '../../platform/array-types.ts'
 import { type Binder, binder } from '../access/predicate.ts'
 import type { Held } from '../freshness/freshness.ts'
@@ -18,24 +18,31 @@ export type StoredRow = {
   readonly version: string
   readonly incomplete: boolean
   readonly classes: number
+  /** Of a view grouped by time: up to when changes of its bucket are awaited, in milliseconds since 1970; null: without end. */
+  readonly finalAt?: number | null
   /** Only where it was asked for. */
   readonly degraded?: boolean
+  /** Fields that could not be worked out for this row. */
+  readonly faults?: ReadonlyMap<string, Error>
 }
 
 /** A key's value as answers show it, in text. */
 const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
 
-/** Whether the row depends on a record in quarantine, in the row's own snapshot. */
+/** Whether the row depends on a record in quarantine, or could not be recomputed, in the row's own snapshot. */
 const degradedSql = (table: ViewTable, generation: number): string => {
-  const key = keyArray(table.rootKey.map(({ column, type }) => ({ sql: `r.${ident(column)}`, type })))
+  const root = table.rootKey.map(({ column, type }) => ({ sql: `r.${ident(column)}`, type }))
+  const key = table.grouped ? 'jsonb_build_array(r._group)' : keyArray(root)
   const named = (condition: string) =>
     `exists (select from forebay.degraded d where d.generation = ${generation} and d.key ${condition})`
   return `(${named('is null')} or ${named(`= (${key})::text`)})`
 }
 
 /** The columns of StoredRow over the row `r`, as a reading asks for them. */
-export const rowColumns = ({ table, fields, held }: Reading, classes: readonly string[]): string => {
-  const answers = table.columns
+export const rowColumns = ({ table, fields, held, now }: Reading, classes: readonly string[]): string => {
+  // One moment for all that is read: the statement's own, by the database's clock.
+  const rolling = table.rolling.map((one) => ({ ...one, answer: rollingAnswer(one, now ?? 'statement_timestamp()') }))
+  const answers = [...table.columns, ...rolling]
     .filter(({ field }) => fields.has(field))
     .map(({ field, answer }) => `${answer} as ${ident(field)}`)
   const bits = classes.map((condition, i) => `case when ${condition} then ${1 << i} else 0 end`)
@@ -47,6 +54,7 @@ export const rowColumns = ({ table, fields, held }: Reading, classes: readonly s
     'r._version::text as version',
     'r._incomplete as incomplete',
     `${classes.length > 1 ? bits.join(' + ') : '1'} as classes`,
+    ...(table.finalAt ? [`ceil(extract(epoch from ${table.finalAt}) * 1000)::float8 as "finalAt"`] : []),
     ...(typeof held === 'object' ? [`${degradedSql(table, held.generation)} as degraded`] : []),
   ].join(', ')
 }
@@ -71,6 +79,8 @@ export type Reading = {
   /** Conditions by row class, made with a binder. What is bound must be used: Postgres refuses parameters that no one mentions. */
   readonly classes: (binder: Binder) => readonly string[]
   readonly held: Held
+  /** The moment at which rolling fields are summed, as SQL, where it isn't the statement's own. */
+  readonly now?: string
 }
 
 /** Rows of many keys, with `position` (from 1) of the key each belongs to. */

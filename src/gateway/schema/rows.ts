@@ -1,6 +1,7 @@
 /** The types of rows: views and parts, as far as a verdict shows them. */
 import {
   GraphQLBoolean,
+  GraphQLEnumType,
   type GraphQLFieldConfigMap,
   GraphQLFloat,
   GraphQLID,
@@ -12,6 +13,8 @@ import {
   GraphQLString,
 } from 'graphql'
 import type { Field, Model, Part, View } from '../../model/model.ts'
+import { unpromised } from '../../model/rolling.ts'
+import { bucketFields } from '../../model/sql/bucket.ts'
 import type { Shape, Verdict, ViewVerdict } from '../access/verdict.ts'
 import type { Context, ViewRow } from '../context.ts'
 import { type FreshnessState, iso, rowState } from '../freshness/freshness.ts'
@@ -53,6 +56,24 @@ const rowFreshnessType = new GraphQLObjectType<RowFreshness, Context>({
     },
   },
 })
+
+const bucketStateType = new GraphQLEnumType({
+  name: 'BucketState',
+  description: 'Whether the time of a row is over.',
+  values: {
+    PRELIMINARY: { description: 'More may happen in it, or may have happened and not have arrived.' },
+    FINAL: {
+      description:
+        'Its end is past by the lateness that was allowed for. What comes later still would correct the row.',
+    },
+  },
+})
+
+/** The state of a bucket tells something of its time, so whoever does not see that does not see this. */
+const showsBucket = (view: View, shape: Shape): boolean => {
+  const buckets = bucketFields(view)
+  return buckets.length > 0 && buckets.every(({ name }) => shape.has(name))
+}
 
 /** What a verdict shows of a part, wherever the part occurs: `all` holds the fields shown at some place, `always` those at each. */
 type Occurrence = { readonly all: Set<string>; readonly always: Set<string>; readonly tokens: Set<string> }
@@ -149,8 +170,9 @@ const viewType = (
   shared: SharedTypes,
   { view, shape, classShapes }: ViewVerdict,
   parts: ReadonlyMap<string, GraphQLObjectType>,
-): GraphQLObjectType =>
-  new GraphQLObjectType<ViewRow, Context>({
+): GraphQLObjectType => {
+  const unsure = unpromised(view.fields)
+  return new GraphQLObjectType<ViewRow, Context>({
     name: view.name,
     ...(view.description !== undefined && { description: view.description }),
     extensions: { shaped: true },
@@ -158,11 +180,18 @@ const viewType = (
     isTypeOf: (row) => row.view === view.name,
     fields: () => ({
       ...fieldMap(shown(view, shape), (field) => {
-        const optional = classShapes.some((one) => !one.has(field.name))
+        const optional = unsure.has(field.name) || classShapes.some((one) => !one.has(field.name))
         const token = classShapes.some((one) => one.get(field.name)?.form === 'tokenized')
         return fieldConfig(field, outputType(shared, field, parts, { optional, token }), (row: ViewRow) => row.fields)
       }),
       _id: { type: new GraphQLNonNull(GraphQLID), resolve: (row) => globalId(row) },
+      ...([shape, ...classShapes].every((one) => showsBucket(view, one)) && {
+        _bucket: {
+          type: new GraphQLNonNull(bucketStateType),
+          description: 'Whether the time that the row is about is over.',
+          resolve: (row: ViewRow) => row.bucket,
+        },
+      }),
       _freshness: {
         type: new GraphQLNonNull(rowFreshnessType),
         resolve: (row, _, context): RowFreshness => {
@@ -173,6 +202,7 @@ const viewType = (
       },
     }),
   })
+}
 
 const shown = (view: View, shape: Shape): readonly Field[] => view.fields.filter(({ name }) => shape.has(name))
 const fieldMap = <Source>(

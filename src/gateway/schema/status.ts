@@ -19,7 +19,10 @@ export const freshnessStateType = new GraphQLEnumType({
     FRESH: { description: 'Behind by at most half of what is promised.' },
     LAGGING: { description: 'Within the promise, but past half of it.' },
     STALE: { description: 'Behind by more than is promised.' },
-    DEGRADED: { description: 'Records that it depends on could not be applied and are in quarantine.' },
+    DEGRADED: {
+      description:
+        'Records that it depends on are in quarantine, or keys of it could not be recomputed: rows say which.',
+    },
     UNKNOWN: { description: 'No bound is known.' },
   },
 })
@@ -61,6 +64,10 @@ const viewStatusType = new GraphQLObjectType<ViewStatus, Context>({
     pending: {
       ...required(GraphQLInt),
       description: 'Entries of the dirty log that wait to be worked in; counted up to 10,000.',
+    },
+    parkedKeys: {
+      ...required(GraphQLInt),
+      description: 'Keys that could not be recomputed and are tried again; which and why: forebay explain parked.',
     },
     registered: { type: dateTimeScalar, description: 'Null: no maintainer keeps this definition yet.' },
     rowsEstimate: { ...long((view: ViewStatus) => view.rowsEstimate), description: "Postgres's own estimate." },

@@ -4,7 +4,7 @@
  */
 import type { Model } from '../../model/model.ts'
 import type { Sql } from '../../platform/postgres.ts'
-import type { Catalog } from '../generations.ts'
+import { type Catalog, knowingAll } from '../generations.ts'
 import { type Partition, partitionName } from '../source.ts'
 import { aboveFloors, readBounds } from './bounds.ts'
 import { resolveSets } from './documents.ts'
@@ -51,50 +51,46 @@ export const createApplier = (sql: Sql, model: Model, catalog: Catalog, cap = Nu
       (byTopic.get(topic) ?? []).map(({ name }) => name),
     )
 
-  return {
-    apply: (given) =>
-      sql
-        .begin(async (tx) => {
-          const { stretches, stopping } = await cutAtUnknownKeys(tx, await cutAtCap(tx, given, cap))
-          const items = stretches.flatMap((stretch) => stretch.items)
-          const truncates = items.flatMap((item) => item.truncates)
-          const [fence, held, bounds] = await Promise.all([
-            takeFence(tx, stretches, catalog.version, truncates.length > 0 ? 'exclusive' : 'shared'),
-            entitiesHeld(tx, namesOf(stretches)),
-            readBounds(tx),
-          ])
-          if (fence.kind !== 'held') throw new Abandoned(fence)
-          await noteSnapshots(tx, model, items, bounds.snapshots)
-          const above = aboveFloors(items, await raiseFloors(tx, catalog, truncates, bounds.floors, fence))
-          const { flowing, queues } = await holdBack(tx, model, above, held, epochIn(stretches))
-          const sets = await resolveSets(
-            tx,
-            model,
-            flowing.flatMap((item) => item.sets),
-          )
-          const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets.changes], fence)
-          const dropped = [
-            ...above.flatMap((item) => item.dropped.map((one) => ({ ...one, count: 1 }))),
-            ...sets.dropped,
-          ]
-          const parking = await parkQueues(tx, { model, catalog, write }, queues, fence)
-          const stopped = stopping.length > 0 ? await stopAt(tx, { model, catalog }, stopping, fence.origin) : []
-          return {
-            kind: 'applied',
-            ...sum(sum(written, parking.written), { ...nothing, dropped: sumDropped(dropped) }),
-            parked: parking.parked + stopping.length,
-            waiting: parking.waiting,
-            superseded: parking.superseded,
-            stopped,
-            whole: stretches.every(({ to }, n) => to === given[n]!.to),
-          } satisfies Applied
-        })
-        .catch((error: unknown) => {
-          if (error instanceof Abandoned) return error.result
-          if (error instanceof Restored) return { kind: 'stuck', partitions: error.partitions, reason: restored }
-          throw error
-        }) as Promise<ApplyResult>,
-  }
+  const attempt = (given: readonly Stretch[]): Promise<ApplyResult> =>
+    sql
+      .begin(async (tx) => {
+        const { stretches, stopping } = await cutAtUnknownKeys(tx, await cutAtCap(tx, given, cap))
+        const items = stretches.flatMap((stretch) => stretch.items)
+        const truncates = items.flatMap((item) => item.truncates)
+        const [fence, held, bounds] = await Promise.all([
+          takeFence(tx, stretches, catalog.version, truncates.length > 0 ? 'exclusive' : 'shared'),
+          entitiesHeld(tx, namesOf(stretches)),
+          readBounds(tx),
+        ])
+        if (fence.kind !== 'held') throw new Abandoned(fence)
+        await noteSnapshots(tx, model, items, bounds.snapshots)
+        const above = aboveFloors(items, await raiseFloors(tx, catalog, truncates, bounds.floors, fence))
+        const { flowing, queues } = await holdBack(tx, model, above, held, epochIn(stretches))
+        const sets = await resolveSets(
+          tx,
+          model,
+          flowing.flatMap((item) => item.sets),
+        )
+        const written = await write(tx, [...flowing.flatMap((item) => item.changes), ...sets.changes], fence)
+        const dropped = [...above.flatMap((item) => item.dropped.map((one) => ({ ...one, count: 1 }))), ...sets.dropped]
+        const parking = await parkQueues(tx, { model, catalog, write }, queues, fence)
+        const stopped = stopping.length > 0 ? await stopAt(tx, { model, catalog }, stopping, fence.origin) : []
+        return {
+          kind: 'applied',
+          ...sum(sum(written, parking.written), { ...nothing, dropped: sumDropped(dropped) }),
+          parked: parking.parked + stopping.length,
+          waiting: parking.waiting,
+          superseded: parking.superseded,
+          stopped,
+          whole: stretches.every(({ to }, n) => to === given[n]!.to),
+        } satisfies Applied
+      })
+      .catch((error: unknown) => {
+        if (error instanceof Abandoned) return error.result
+        if (error instanceof Restored) return { kind: 'stuck', partitions: error.partitions, reason: restored }
+        throw error
+      }) as Promise<ApplyResult>
+  return { apply: (given) => knowingAll(catalog, () => attempt(given)) }
 }
 
 const epochIn = (stretches: readonly Stretch[]): ((record: Partition) => number) => {

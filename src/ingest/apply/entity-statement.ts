@@ -8,6 +8,7 @@
 
 import type { Entity } from '../../model/model.ts'
 import { columnName, columnSqlType, entityTable, ident, quote } from '../../model/names.ts'
+import { sourcedColumns } from '../../model/sourced.ts'
 import { clockMerge } from './clock-merge.ts'
 import { engineColumns, inputSql } from './input-rows.ts'
 import { type LoggedPath, loggedKeys, loggedSql } from './logged.ts'
@@ -35,12 +36,13 @@ const imageName = (image: string, name: string): string => ident(`${image}_${nam
 
 const columnsOf = (entity: Entity) => {
   const key = entity.key.map((name) => ident(columnName(name)))
-  const payload = entity.columns
+  const columns = sourcedColumns(entity)
+  const payload = columns
     .filter((column) => !entity.key.includes(column.name))
     .map((column) => ident(columnName(column.name)))
-  const json = new Set(entity.columns.filter((c) => columnSqlType(c) === 'jsonb').map((c) => ident(columnName(c.name))))
+  const json = new Set(columns.filter((c) => columnSqlType(c) === 'jsonb').map((c) => ident(columnName(c.name))))
   /** JSON columns travel as text, so that their numbers keep every digit. */
-  const typed = entity.columns.map((c) => ({
+  const typed = columns.map((c) => ({
     name: ident(columnName(c.name)),
     sql: `${ident(columnName(c.name))} ${columnSqlType(c) === 'jsonb' ? 'text' : columnSqlType(c)}`,
   }))

@@ -27,7 +27,7 @@ export type Fence =
  * latter none may store what lies below its floor (C17). What is read of the catalog must come from a later statement, by a
  * snapshot that sees what the lock has waited for.
  */
-const lockCatalog = (tx: Tx, mode: 'shared' | 'exclusive'): Promise<unknown> =>
+export const lockCatalog = (tx: Tx, mode: 'shared' | 'exclusive'): Promise<unknown> =>
   mode === 'shared'
     ? tx`select pg_advisory_xact_lock_shared(${locks.catalog}, 0)`
     : tx`select pg_advisory_xact_lock(${locks.catalog}, 0)`

@@ -5,6 +5,7 @@
  */
 import type { Entity } from '../../model/model.ts'
 import { columnName, columnSqlType, ident } from '../../model/names.ts'
+import { sourcedColumns } from '../../model/sourced.ts'
 import type { CellValue, Change } from '../change.ts'
 
 /** `awaits`, `leaves`: the id of the key change whose old image the row waits for, or whose old image is to be kept (C15). */
@@ -54,7 +55,7 @@ const known = new WeakMap<Entity, readonly Input[]>()
 /** The last one is for statements that keep old images. */
 const inputsOf = (entity: Entity, keeps: boolean): readonly Input[] => {
   const inputs = known.get(entity) ?? [
-    ...entity.columns.map((column) => columnInput(entity, column)),
+    ...sourcedColumns(entity).map((column) => columnInput(entity, column)),
     ...engineInputs,
     ...clocks(entity),
     ordered,
@@ -69,7 +70,7 @@ const clocksJson = (entity: Entity, { change: { op, row, absent, version }, awai
   if (version.kind !== 'ordered') throw new Error('a change without a version has no clock')
   const clock = `[${version.epoch}, ${version.major}, ${version.minor}]`
   if (op === 'delete') return `{"-": ${clock}}`
-  const written = entity.columns
+  const written = sourcedColumns(entity)
     .filter(({ name }) => !entity.key.includes(name) && name in row && !absent.includes(name))
     .map(({ name }) => columnName(name))
   const names = ['+', ...(awaits === undefined ? [] : ['?']), ...written]

@@ -38,6 +38,8 @@ export type Wish = {
 export type Redriver = { redrive(keys: readonly HeldKey[], wish: Wish): Promise<Redriven> }
 
 const chunk = 200
+/** Views were registered that the catalog at hand doesn't know. */
+class Outdated extends Error {}
 const none: Redriven = { redriven: 0, superseded: 0, dropped: 0, parked: 0, waiting: 0 }
 const add = (a: Redriven, b: Redriven): Redriven => ({
   redriven: a.redriven + b.redriven,
@@ -68,7 +70,7 @@ export const createRedriver = (
   ): Promise<Redriven> =>
     sql.begin(async (tx) => {
       const version = await holdCatalog(tx)
-      if (version !== catalog.version) throw new Error(unknownViews(version))
+      if (version !== catalog.version) throw new Outdated(unknownViews(version))
       const { floors } = await readBounds(tx)
       // What an applier added while its locks were waited for is seen by the next statement only.
       await lockHeld(tx, keys)
@@ -126,6 +128,7 @@ export const createRedriver = (
     try {
       return await attempt(keys, wish, new Map())
     } catch (error) {
+      if (error instanceof Outdated && (await catalog.reload?.())) return together(keys, wish)
       if (!isRefusal(error)) throw error
     }
     if (keys.length === 1) return oneByOne(keys[0]!, wish)

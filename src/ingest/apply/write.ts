@@ -96,9 +96,16 @@ const statementsOf = (
 
 /** `refresh`: a row may be written anew by the record it stands on, see `entityStatement`. */
 export const createWrite = (model: Model, catalog: Catalog, how: { readonly refresh?: boolean } = {}): Write => {
-  const statements = new Map<string, Statements>()
-  for (const entity of model.entities.values())
-    statements.set(entity.name, statementsOf(entity, pathsOf(entity, catalog), how))
+  // Made anew when the catalog was: its version is compared under the lock that keeps it, so it can't change before the commit.
+  let made: { readonly of: Catalog['generations']; readonly statements: ReadonlyMap<string, Statements> } | undefined
+  const statements = (): ReadonlyMap<string, Statements> => {
+    const of = catalog.generations
+    if (made?.of !== of) {
+      const all = [...model.entities.values()]
+      made = { of, statements: new Map(all.map((one) => [one.name, statementsOf(one, pathsOf(one, of), how)])) }
+    }
+    return made.statements
+  }
 
   return async (tx, changes, { origin, origins, offsets }) => {
     let total = nothing
@@ -114,7 +121,7 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
     }
     /** Answers with the key changes whose old image was kept. */
     const layer = async (entity: Entity, rows: readonly Row[]): Promise<readonly string[]> => {
-      const { change, keeping } = statements.get(entity.name)!
+      const { change, keeping } = statements().get(entity.name)!
       const keeps = rows.some(({ leaves }) => leaves !== undefined)
       const parameters = inputParameters(entity, rows, keeps)
       const outcome = await run<Outcome>(entity, keeps ? keeping() : change, parameters)
@@ -133,7 +140,7 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
       total = sum(total, { ...nothing, dropped: droppedOf(entity.name, { older, duplicate }) })
       const rows = layers.map((changes) => changes.map((change) => keyChangeOf(entity, change)))
       const ids = await Promise.all([announce(tx, entity, rows.flat()), ...rows.map((one) => layer(entity, one))])
-      const fill = (some: readonly string[]) => run<Filled>(entity, statements.get(entity.name)!.fill(), [[...some]])
+      const fill = (some: readonly string[]) => run<Filled>(entity, statements().get(entity.name)!.fill(), [[...some]])
       const { applied, logged } = await bringImages(tx, entity, ids.flat(), fill)
       total = sum(total, { ...nothing, rows: applied, logged })
     }
@@ -146,11 +153,9 @@ export const createWrite = (model: Model, catalog: Catalog, how: { readonly refr
   }
 }
 
-const pathsOf = (entity: Entity, catalog: Catalog): LoggedPath[] =>
-  catalog.generations.flatMap(({ generation, paths }) =>
-    paths.flatMap((path, number) =>
-      path.entity === entity.name
-        ? [{ generation, path: path.expand ? number : 0, values: path.values, watched: path.watched }]
-        : [],
+const pathsOf = (entity: Entity, generations: Catalog['generations']): LoggedPath[] =>
+  generations.flatMap(({ generation, paths }) =>
+    paths.flatMap(({ entity: from, fedBy, values, watched }, path) =>
+      from === entity.name && fedBy === undefined ? [{ generation, path, values, watched }] : [],
     ),
   )

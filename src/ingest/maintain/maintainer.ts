@@ -4,11 +4,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../../platform/log.ts'
-import { codeOf, isDataError, type Sql } from '../../platform/postgres.ts'
+import { codeOf, type Sql } from '../../platform/postgres.ts'
 import { truncateSpentSlot } from '../dirty-log.ts'
-import type { Catalog, Generation } from '../generations.ts'
-import { type ChangedRow, type Round, runRound } from './round.ts'
-import { balanceShards, releaseShards } from './shards.ts'
+import type { Catalog } from '../generations.ts'
+import { wide } from './fanout-entry.ts'
+import { createFanoutPace } from './fanout-pace.ts'
+import { prove, type Question, type Settle, type Verdict } from './prove.ts'
+import type { Round } from './round.ts'
+import { balanceShards, ownedShards, releaseShards } from './shards.ts'
+import type { ChangedRow } from './work-generation.ts'
+import { createWorker } from './worker.ts'
 
 /**
  * Keys a round takes when views are caught up (short transactions, so low latency), and when there is more to do than that: the more
@@ -16,18 +21,26 @@ import { balanceShards, releaseShards } from './shards.ts'
  */
 const liveBudget = 1_000
 const bulkBudget = 30_000
-/** How long entries gather at most while the appliers are behind, milliseconds. */
+/** How long entries gather at most while the appliers are behind, milliseconds; and where what is applied is old anyway. */
 const gatherMs = 5_000
+const gatherLongMs = 20_000
+/** So old: no reader is promised that much, and all are told. */
+const old = '30 seconds'
+/** How soon what other processes wrote is looked for, and while there is work. */
 const pollMs = 50
+const busyPollMs = 5
 const balanceMs = 1_000
 const truncateMs = 20_000
-const longestRest = 30_000
 
 export type Maintainer = {
   /** Something was written to the dirty log. */
   wake(): void
-  /** One round, for tests and for draining; balances shards first if none are owned. */
+  /** One round, for tests and for draining, or a stretch of a fan-out; balances shards first if none are owned. */
   round(budget?: number): Promise<Round>
+  /** The shards that are its own by now. */
+  owned(): Promise<readonly number[]>
+  /** Between two rounds, see `prove`. Undefined: too much is pending; ask later. */
+  prove(question: Question, settle: Settle): Promise<Verdict | undefined>
   stop(): Promise<void>
 }
 
@@ -42,55 +55,23 @@ export const startMaintainer = (options: {
   readonly behind?: () => boolean
   /** Another process has registered views that this one doesn't know. Its shards are let go: whoever knows them all takes over. */
   readonly outdated?: (registered: number) => void
+  readonly wide?: number
   /** Off: rounds run only when asked for. */
   readonly auto?: boolean
 }): Maintainer => {
   const { sql, catalog, published, behind = () => false } = options
-  const resting = new Map<number, { until: number; forMs: number }>()
+  const worker = createWorker(sql, catalog, options.wide ?? wide)
+  const pace = createFanoutPace()
   let woken = Promise.withResolvers<void>()
   let stopped = false
   let due = { balance: 0, truncate: Date.now() + truncateMs }
-
-  const able = (): readonly Generation[] =>
-    catalog.generations.filter(({ generation }) => (resting.get(generation)?.until ?? 0) <= Date.now())
-
-  const work = async (budget: number): Promise<Round> => {
-    const generations = able()
-    try {
-      return await runRound(sql, generations, budget)
-    } catch (error) {
-      if (!isDataError(error)) throw error
-      return alone(generations, budget)
-    }
-  }
-  /** A view whose own SQL fails stops itself, not the others: it rests and is tried again. */
-  const alone = async (generations: readonly Generation[], budget: number): Promise<Round> => {
-    const rounds: Round[] = []
-    for (const generation of generations) {
-      try {
-        rounds.push(await runRound(sql, [generation], budget))
-        resting.delete(generation.generation)
-      } catch (error) {
-        if (!isDataError(error)) throw error
-        const forMs = Math.min((resting.get(generation.generation)?.forMs ?? 500) * 2, longestRest)
-        resting.set(generation.generation, { until: Date.now() + forMs, forMs })
-        log.error('view.failed', { view: generation.table.view, sqlstate: codeOf(error), retryInMs: forMs })
-      }
-    }
-    return {
-      entries: rounds.reduce((total, { entries }) => total + entries, 0),
-      full: rounds.some(({ full }) => full),
-      keys: rounds.reduce((total, { keys }) => total + keys, 0),
-      changed: rounds.flatMap(({ changed }) => changed),
-    }
-  }
 
   const housekeeping = async (): Promise<void> => {
     const now = Date.now()
     if (now >= due.balance) {
       due = { ...due, balance: now + balanceMs }
       const [row] = await sql<{ version: number }[]>`select version from forebay.catalog`
-      if (row!.version === catalog.version) await balanceShards(sql)
+      if (row!.version === catalog.version || (await catalog.reload?.())) await balanceShards(sql)
       else {
         await releaseShards(sql)
         options.outdated?.(row!.version)
@@ -106,21 +87,50 @@ export const startMaintainer = (options: {
 
   const round = async (budget = liveBudget): Promise<Round> => {
     await housekeeping()
-    const done = await work(budget)
+    const done = await worker.live(budget)
     if (done.changed.length) await published(done.changed)
     return done
+  }
+  const stretch = async (keys: number): Promise<Round> => {
+    const done = await worker.fanout(keys)
+    if (done.changed.length) await published(done.changed)
+    return done
+  }
+  /** Live work first; a fan-out where there is none. */
+  const step = async (budget = liveBudget): Promise<Round> => {
+    const done = await round(budget)
+    return done.entries > 0 || !done.fanouts ? done : stretch(budget)
+  }
+
+  /** Until the appliers have caught up, or it has been long enough. */
+  const gather = async (): Promise<void> => {
+    const since = Date.now()
+    let longest = gatherMs
+    while (behind() && !stopped && Date.now() - since < longest) {
+      await sleep(pollMs)
+      if (longest === gatherMs && Date.now() - since >= gatherMs && (await isOld(sql))) longest = gatherLongMs
+    }
   }
 
   const loop = async (): Promise<void> => {
     let deep = false
     while (!stopped) {
       try {
-        for (const since = Date.now(); behind() && !stopped && Date.now() - since < gatherMs; ) await sleep(pollMs)
-        const { entries, full } = await round(behind() || deep ? bulkBudget : liveBudget)
-        deep = full
-        if (entries > 0) continue
-        await Promise.race([woken.promise, sleep(pollMs)])
+        await gather()
+        const budget: number = behind() || deep ? bulkBudget : liveBudget
         woken = Promise.withResolvers()
+        const [worked, ms] = await timed(() => round(budget))
+        const { entries, full, keys, fanouts } = worked
+        deep = full
+        pace.live(worked, ms)
+        const wait = fanouts ? pace.wait() : pollMs
+        if (wait === 0) {
+          const [{ keys }, ms] = await timed(() => stretch(pace.keys()))
+          pace.worked(keys, ms)
+          continue
+        }
+        if (full || keys >= budget) continue
+        await Promise.race([woken.promise, sleep(Math.min(wait, entries > 0 ? busyPollMs : pollMs))])
       } catch (error) {
         if (stopped) return
         log.error('maintain.failed', { error })
@@ -133,11 +143,37 @@ export const startMaintainer = (options: {
 
   return {
     wake: () => woken.resolve(),
-    round,
+    round: step,
+    async owned() {
+      return (await sql.unsafe<{ shard: number }[]>(ownedShards)).map(({ shard }) => shard)
+    },
+    // The pool has one connection, so transactions on it queue by themselves.
+    async prove(question, settle) {
+      const { verdict, logged, changed } = await prove({ sql, live: () => worker.live(liveBudget) }, question, settle)
+      if (changed.length > 0) await published(changed)
+      if (logged) woken.resolve()
+      return verdict
+    },
     async stop() {
       stopped = true
       woken.resolve()
       await running
     },
   }
+}
+
+/** Whether some partition is applied only up to long ago, or it isn't known up to when. */
+const isOld = async (sql: Sql): Promise<boolean> => {
+  const [row] = await sql.unsafe<{ old: boolean }[]>(
+    `select coalesce(bool_or(frontier is null or frontier < clock_timestamp() - interval '${old}'), false) as old
+    from forebay.positions where state = 'RUNNING'`,
+    [],
+    { prepare: true },
+  )
+  return row!.old
+}
+
+const timed = async <T>(work: () => Promise<T>): Promise<[T, number]> => {
+  const begun = performance.now()
+  return [await work(), performance.now() - begun]
 }

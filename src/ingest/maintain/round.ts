@@ -5,69 +5,177 @@
  * everything that committed before it. Of two concurrent changes the one worked later sees both. Exactly the entries seen are
  * taken (`DELETE … RETURNING`, C5); keys of other owners go back into the log for them (C6), and so does what exceeds the
  * round (C10), with its origin kept (C22).
- *
- * Keys are handled as jsonb's own text throughout: parsing them would cost 64-bit numbers their last digits.
  */
-import { shardOf } from '../../model/sql/key.ts'
+import { SHARDS } from '../../model/sql/key.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import type { Tx } from '../apply/fence.ts'
 import { markHeldAgain } from '../apply/mark-held.ts'
-import { currentSlot } from '../dirty-log.ts'
 import type { Generation } from '../generations.ts'
-import { earliest, type Origin } from './origin.ts'
+import { alone, type Caution, keyTimeoutMs, lockTimeoutMs, together } from './attempt.ts'
+import { allBegun, notBegun } from './not-begun.ts'
+import { dueKeys, type Parked, type ParkedOf, parkedOf, releaseKeys } from './park-keys.ts'
+import { settle } from './settle.ts'
 import { ownedShards } from './shards.ts'
+import { type ChangedRow, type Entry, type Limits, type Work, workGeneration } from './work-generation.ts'
 
 /**
- * The log's path number for keys of groups; 0 is for root keys, others are the view's own paths. Below: root keys that one of these has led to,
- * so that what still waits of a fan-out delays the fields that it touches and no others (C22).
+ * `entries`: taken from the log, or tried again; 0: there was nothing to do. `full`: the log held more than was taken. `keys`: rows recomputed.
+ * `due`: generations with parked keys that can be tried again. `failed`: keys that were parked. `fanouts`: there are some to be worked.
  */
-const GROUP_PATH = -1
-const rootsBy = (path: number): number => (path === 0 ? 0 : -path - 1)
-const leadingTo = (path: number): number => (path < GROUP_PATH ? -path - 1 : path)
-
-export type ChangedRow = {
-  readonly generation: Generation
-  /** The values of its view's `table.key`, as callers write them. */
-  readonly key: readonly (string | null)[]
-  readonly tenant: string | null
-  readonly version: string
-  readonly gone: boolean
-}
-/** `entries`: taken from the log; 0: there was nothing to do. `full`: the log held more than was taken. `keys`: rows recomputed. */
 export type Round = {
   readonly entries: number
   readonly full: boolean
   readonly keys: number
   readonly changed: readonly ChangedRow[]
+  readonly due: readonly number[]
+  readonly failed: number
+  readonly fanouts: boolean
 }
 
-type Entry = Origin & { readonly generation: number; readonly path: number; readonly keys: readonly string[] }
+/** Entries of generations that are not given stay where they are. `all`: whose fan-outs are told of. */
+export const runRound = (
+  sql: Sql,
+  generations: readonly Generation[],
+  limits: Limits,
+  all: readonly Generation[],
+): Promise<Round> => sql.begin((tx) => roundIn(tx, generations, limits, all, notBegun)) as Promise<Round>
 
-/** `budget`: about how many keys to work. Entries of generations that are not given stay where they are. */
-export const runRound = (sql: Sql, generations: readonly Generation[], budget: number): Promise<Round> =>
+/** The same within a transaction. `begun`: which nodes are still to be filled, where the transaction's snapshot isn't older than that. */
+export const roundIn = async (
+  tx: Tx,
+  generations: readonly Generation[],
+  limits: Limits,
+  all: readonly Generation[],
+  begun: typeof notBegun = async () => allBegun,
+): Promise<Round> => {
+  const [{ shards, parked, fanouts }, entries, filling] = await Promise.all([
+    openingOf(tx, generations, all),
+    takeEntries(tx, generations, limits.budget),
+    begun(tx, generations),
+  ])
+  const taken = Map.groupBy(entries, ({ generation }) => generation)
+  const concerned = generations.filter(({ generation }) => taken.has(generation))
+  const work = (generation: Generation) =>
+    workGeneration(tx, generation, taken.get(generation.generation)!, {
+      attempt: together(tx),
+      owned: shards,
+      limits,
+      parked: parked.some((one) => one.generation === generation.generation),
+      notBegun: filling(generation),
+      pipelined: true,
+    })
+  const done: Work[] = []
+  // Pipelined by one owner. Several meet on the rows of groups, so they go by one order and don't wait for each other in a circle.
+  if (shards.size === SHARDS) done.push(...(await Promise.all(concerned.map(work))))
+  else for (const generation of concerned) done.push(await work(generation))
+  await markHeldAgain(tx, concerned)
+  return {
+    ...summed(entries, limits.budget, done),
+    due: parked.filter(({ due }) => due).map(({ generation }) => generation),
+    failed: 0,
+    fanouts,
+  }
+}
+
+/** A round may try so many parked keys again. */
+const mostRetries = 8
+const longestRetriesMs = 2_000
+
+/** The same for one generation of which keys fail: they are found and parked, and those whose pause is over are tried again. */
+export const runAlone = (sql: Sql, generation: Generation, limits: Limits, caution: Caution): Promise<Round> =>
   sql.begin(async (tx) => {
-    const [shards, entries] = await Promise.all([
-      tx.unsafe<{ shard: number }[]>(ownedShards, [], { prepare: true }),
-      takeEntries(tx, generations, budget),
+    const number = generation.generation
+    const [, owned, entries, due, filling] = await Promise.all([
+      boundKeys(tx),
+      shardsOf(tx),
+      takeEntries(tx, [generation], limits.budget),
+      dueKeys(tx, number, mostRetries),
+      notBegun(tx, [generation]),
     ])
-    const owned = new Set(shards.map(({ shard }) => shard))
-    const taken = Map.groupBy(entries, ({ generation }) => generation)
-    const done = await Promise.all(
-      generations
-        .filter(({ generation }) => taken.has(generation))
-        .map((generation) => workGeneration(tx, generation, taken.get(generation.generation)!, owned, budget)),
-    )
-    await markHeldAgain(
-      tx,
-      generations.filter(({ generation }) => taken.has(generation)),
-    )
+    const one = alone(tx, caution)
+    const means = { attempt: one.attempt, owned, limits, parked: true, notBegun: filling(generation), pipelined: false }
+    const done: Work[] = []
+    if (entries.length > 0) {
+      done.push(await workGeneration(tx, generation, entries, means))
+      await settle(tx, generation, one, done[0]!.origins)
+    }
+    const begun = performance.now()
+    let failed = one.culprits.length
+    let tried = 0
+    for (const key of due) {
+      if (tried > 0 && performance.now() - begun > longestRetriesMs) break
+      tried += 1
+      const again = alone(tx, { size: Number.POSITIVE_INFINITY })
+      const work = await workGeneration(tx, generation, [entryOf(number, key)], {
+        ...means,
+        attempt: again.attempt,
+        parked: false,
+      })
+      const fails = again.culprits.some((culprit) => culprit.number === key.path && culprit.key === key.key)
+      await settle(tx, generation, again, work.origins)
+      if (!fails) await releaseKeys(tx, number, [key.id])
+      failed += again.culprits.length
+      done.push(work)
+    }
+    await markHeldAgain(tx, [generation])
     return {
-      entries: entries.length,
-      full: entries.reduce((total, { keys }) => total + keys.length, 0) >= budget,
-      keys: done.reduce((total, { keys }) => total + keys, 0),
-      changed: done.flatMap(({ changed }) => changed),
+      ...summed(entries, limits.budget, done),
+      entries: entries.length + tried,
+      due: [],
+      failed,
+      fanouts: false,
     }
   }) as Promise<Round>
+
+const entryOf = (generation: number, { path, key, origin, offsets }: Parked): Entry => ({
+  generation,
+  path,
+  keys: [key],
+  origin,
+  offsets,
+})
+
+const summed = (entries: readonly Entry[], budget: number, done: readonly Work[]) => ({
+  entries: entries.length,
+  full: entries.reduce((total, { keys }) => total + keys.length, 0) >= budget,
+  keys: done.reduce((total, { keys }) => total + keys, 0),
+  changed: done.flatMap(({ changed }) => changed),
+})
+const numbersOf = (generations: readonly Generation[]): readonly number[] =>
+  generations.map(({ generation }) => generation)
+
+/** What takes too long is one key's fault, and has to be found in a bounded time. The connection's own limit holds where it is lower. */
+export const boundKeys = (tx: Tx): Promise<unknown> =>
+  tx.unsafe(
+    `select set_config('statement_timeout', least(nullif(setting::int, 0), ${keyTimeoutMs})::text, true),
+      set_config('lock_timeout', '${lockTimeoutMs}', true)
+    from pg_settings where name = 'statement_timeout'`,
+    [],
+    { prepare: true },
+  )
+
+export const shardsOf = async (tx: Tx): Promise<ReadonlySet<number>> => {
+  const rows = await tx.unsafe<{ shard: number }[]>(ownedShards, [], { prepare: true })
+  return new Set(rows.map(({ shard }) => shard))
+}
+
+/** What a round must know before it works, in one statement. */
+const openingOf = async (
+  tx: Tx,
+  generations: readonly Generation[],
+  all: readonly Generation[],
+): Promise<{ shards: ReadonlySet<number>; parked: readonly ParkedOf[]; fanouts: boolean }> => {
+  const [row] = await tx.unsafe<{ shards: readonly number[]; parked: readonly ParkedOf[]; fanouts: boolean }[]>(
+    `select array(${ownedShards}) as shards, (select coalesce(json_agg(p), '[]') from (${parkedOf('$1')}) p) as parked,
+      exists (select from forebay.dirty where fanout is not null and shard = any(array(${ownedShards})) and generation = any($2::int[])) as fanouts`,
+    [numbersOf(generations) as number[], numbersOf(all) as number[]],
+    { prepare: true },
+  )
+  return { ...row!, shards: new Set(row!.shards) }
+}
+
+/** A round this large takes so many values for each key: what has gathered leads to the same keys over and over, and is followed only once. */
+const gathered = { from: 10_000, values: 8 }
 
 const takeEntries = async (tx: Tx, generations: readonly Generation[], budget: number): Promise<readonly Entry[]> =>
   tx.unsafe<Entry[]>(
@@ -75,105 +183,9 @@ const takeEntries = async (tx: Tx, generations: readonly Generation[], budget: n
     seen as materialized (
       select slot, id, sum(n) over (order by id) - n as before from (
         select slot, id, n from forebay.dirty
-        where shard in (select shard from owned) and generation = any($1::int[]) order by id limit 5000) d)
+        where fanout is null and shard in (select shard from owned) and generation = any($1::int[]) order by id limit 5000) d)
     delete from forebay.dirty d using seen s where d.slot = s.slot and d.id = s.id and s.before < $2::int
     returning d.generation, d.path, array(select k::text from jsonb_array_elements(d.keys) k) as keys, d.origin, d.offsets::text as offsets`,
-    [generations.map(({ generation }) => generation), budget],
-    { prepare: true },
-  )
-
-const workGeneration = async (
-  tx: Tx,
-  generation: Generation,
-  entries: readonly Entry[],
-  owned: ReadonlySet<number>,
-  budget: number,
-): Promise<Pick<Round, 'keys' | 'changed'>> => {
-  const forwards: Promise<unknown>[] = []
-  const forward = (path: number, keys: readonly string[], origin: Origin) => {
-    if (keys.length) forwards.push(log(tx, generation.generation, path, keys, origin))
-  }
-  /** As many as a round may take; the rest waits in the log. */
-  const take = (path: number, keys: ReadonlySet<string>, origin: Origin): readonly string[] => {
-    const all = [...keys]
-    forward(path, all.slice(budget), origin)
-    return all.slice(0, budget)
-  }
-
-  const origins = new Map<number, Origin>()
-  /** With the paths that led to each. */
-  const roots = new Map<string, Set<number>>()
-  const reached = (keys: readonly string[], path: number): void => {
-    for (const key of keys) roots.set(key, (roots.get(key) ?? new Set()).add(path))
-  }
-  const groups = new Set<string>()
-  for (const [path, group] of Map.groupBy(entries, (entry) => entry.path)) {
-    const origin = earliest(group)
-    const from = leadingTo(path)
-    origins.set(from, earliest([origin, ...(origins.has(from) ? [origins.get(from)!] : [])]))
-    const keys = take(path, new Set(group.flatMap((entry) => entry.keys)), origin)
-    const expand = path > 0 ? generation.paths[path]!.expand : undefined
-    if (path === GROUP_PATH) for (const key of keys) groups.add(key)
-    else if (expand === undefined) reached(keys, from)
-    else {
-      const { own, foreign } = await follow(tx, expand, keys, owned)
-      reached(own, from)
-      forward(rootsBy(from), foreign, origin)
-    }
-  }
-
-  const all = [...roots.keys()]
-  const rest = all.slice(budget)
-  // A key that was reached in two ways waits for each; rows that changed themselves come before what others lead to.
-  for (const [path, origin] of [...origins].sort(([a], [b]) => a - b))
-    forward(
-      rootsBy(path),
-      rest.filter((key) => roots.get(key)!.has(path)),
-      origin,
-    )
-  const now = all.slice(0, budget)
-  const origin = earliest(entries)
-  if (generation.regroup && now.length) {
-    const { own, foreign } = await follow(tx, generation.regroup, now, owned)
-    for (const key of own) groups.add(key)
-    forward(GROUP_PATH, foreign, origin)
-  }
-  const keys = generation.regroup ? take(GROUP_PATH, groups, origin) : now
-  const changed = keys.length ? await recompute(tx, generation, keys) : []
-  await Promise.all(forwards)
-  return { keys: keys.length, changed }
-}
-
-const jsonArray = (keys: readonly string[]): string => `[${keys.join(',')}]`
-
-/** Keys that a statement yields, by whether their shard is this connection's. */
-const follow = async (tx: Tx, statement: string, keys: readonly string[], shards: ReadonlySet<number>) => {
-  const rows = await tx.unsafe<{ k: string; shard: number }[]>(statement, [jsonArray(keys)], { prepare: true })
-  const { own = [], foreign = [] } = Object.groupBy(rows, ({ shard }) => (shards.has(shard) ? 'own' : 'foreign'))
-  return { own: own.map(({ k }) => k), foreign: foreign.map(({ k }) => k) }
-}
-
-const recompute = async (tx: Tx, generation: Generation, keys: readonly string[]): Promise<ChangedRow[]> => {
-  const rows = await tx.unsafe<{ key: (string | null)[]; tenant: string | null; version: string; gone: boolean }[]>(
-    generation.recompute,
-    [jsonArray(keys)],
-    { prepare: true },
-  )
-  return rows.map((row) => ({ generation, ...row }))
-}
-
-/** Puts keys into the log for whoever owns them, with the origin of what they came from. */
-const log = (
-  tx: Tx,
-  generation: number,
-  path: number,
-  keys: readonly string[],
-  { origin, offsets }: Origin,
-): Promise<unknown> =>
-  tx.unsafe(
-    `insert into forebay.dirty (slot, generation, path, shard, keys, n, origin, offsets)
-    select $1::smallint, $2::int, $3::int, shard, jsonb_agg(k), count(*), $5::timestamptz, $6::text::jsonb
-    from (select k, ${shardOf('k')} as shard from jsonb_array_elements($4::text::jsonb) k) s group by shard`,
-    [currentSlot(), generation, path, jsonArray(keys), origin, offsets],
+    [numbersOf(generations) as number[], budget < gathered.from ? budget : budget * gathered.values],
     { prepare: true },
   )

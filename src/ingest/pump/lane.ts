@@ -13,11 +13,11 @@ import type { Stretch } from '../apply/stretch.ts'
 import { partitionName } from '../source.ts'
 
 /** Records that wait at most before a source is held back, and records in one transaction at most. */
-const bufferCap = 10_000
-const batchCap = 10_000
+const bufferCap = 4_000
+const batchCap = 4_000
 /** The same in bytes of records. */
-const bufferBytes = 24 * 1024 * 1024
-const batchBytes = 16 * 1024 * 1024
+const bufferBytes = 5 * 1024 * 1024
+const batchBytes = 5 * 1024 * 1024
 
 /** `turn`: what it was delivered in; see `wanted`. */
 export type Turned = { readonly stretch: Stretch; readonly turn: object }

@@ -17,7 +17,7 @@ import { heldKey, keep } from '../apply/quarantine.ts'
 import { orderedByLog } from '../apply/queues.ts'
 import { createWrite } from '../apply/write.ts'
 import type { BadRecord, CellValue, Told } from '../change.ts'
-import type { Catalog } from '../generations.ts'
+import { type Catalog, knowingAll } from '../generations.ts'
 import { replayFence } from './fence.ts'
 
 export type ReplayOptions = {
@@ -32,7 +32,7 @@ export type ReplayOptions = {
 export const replayApplier = ({ sql, model, catalog, id, passedOver }: ReplayOptions): Applier => {
   const write = createWrite(model, catalog, { refresh: true })
   const takeFence = replayFence(id)
-  const apply: Applier['apply'] = async (stretches) => {
+  const attempt: Applier['apply'] = async (stretches) => {
     const read = stretches.flatMap((stretch) => stretch.items)
     const bad = read.flatMap((item) => item.bad)
     const result = await sql.begin(async (tx): Promise<{ result: ApplyResult; over: readonly BadRecord[] }> => {
@@ -61,7 +61,7 @@ export const replayApplier = ({ sql, model, catalog, id, passedOver }: ReplayOpt
     passedOver(over)
     return outcome
   }
-  return { apply }
+  return { apply: (stretches) => knowingAll(catalog, () => attempt(stretches)) }
 }
 
 type Telling = BadRecord & { readonly told: Told }

@@ -34,15 +34,21 @@ export const startTally = (sql: Sql, job: Job): Tally => {
     rate = rate === null ? recent : rate + (recent - rate) * Math.min(1, ms / 5_000)
     counts = none()
     since = performance.now()
+    try {
+      await report(sql, job, { ...done, rate, waiting: waiting ?? null })
+    } catch (error) {
+      add(done)
+      throw error
+    }
     recordsTotal.inc({ entity: job.entity }, done.records)
     rowsTotal.inc({ entity: job.entity, how: 'added' }, done.added)
     rowsTotal.inc({ entity: job.entity, how: 'refreshed' }, done.refreshed)
-    await report(sql, job, { ...done, rate, waiting: waiting ?? null })
+  }
+  const add = (more: Partial<Counts>): void => {
+    for (const [name, n] of Object.entries(more)) counts[name as keyof Counts] += n
   }
   return {
-    add(more) {
-      for (const [name, n] of Object.entries(more)) counts[name as keyof Counts] += n
-    },
+    add,
     say(why) {
       if (why === waiting) return
       waiting = why

@@ -14,7 +14,7 @@ const lookMs = 1_000
 const longestRetryMs = 30_000
 
 export const startReplays = (options: Omit<RunOptions, 'signal'>): Replays => {
-  const { sql, model, catalog } = options
+  const { sql, catalog } = options
   const stop = new AbortController()
   const sleep = (ms: number): Promise<void> => delay(ms, undefined, { signal: stop.signal }).catch(() => {})
 
@@ -23,7 +23,7 @@ export const startReplays = (options: Omit<RunOptions, 'signal'>): Replays => {
     const { id, entity, topic, since } = job
     log.info('replay.working', { id, entity, topic, since })
     try {
-      const pressure = pressureOn(sql, model, catalog, entity)
+      const pressure = pressureOn(sql, catalog, entity)
       const result = await runJob(job, { ...options, signal: stop.signal }, (say) =>
         createPace({ pressure, say, sleep }),
       )

@@ -92,7 +92,7 @@ const lockEnds = async (tx: TransactionSql, topic: string): Promise<readonly End
 
 let turn = 0
 /** FNV-1a over the key, so that a key's records stay in order. */
-const partitionOf = (key: Buffer | null, partitions: number): number => {
+export const partitionOf = (key: Buffer | null, partitions: number): number => {
   if (key === null) return turn++ % partitions
   let hash = 0x811c9dc5
   for (const byte of key) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0

@@ -55,7 +55,8 @@ export const kafkaSource = ({ topics, groupId, maxLagMs, ...brokers }: KafkaOpti
       partitionAssigners: [stickyAssigner(() => holding)],
       allowAutoTopicCreation: false,
       minBytes: 1,
-      maxWaitTimeInMs: 5,
+      // A broker answers as soon as there is a byte, so this delays nothing: it is how often an idle log is asked again.
+      maxWaitTimeInMs: 50,
       maxBytesPerPartition: 1024 * 1024,
       maxBytes: 8 * 1024 * 1024,
       // How long a killed process, or a broker's memory of one, keeps others from its partitions.

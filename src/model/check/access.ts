@@ -6,7 +6,7 @@ import { directivesNamed } from '../read/directive.ts'
 import type { Folder } from '../read/document.ts'
 import { placeOf, type Report, sentence } from '../read/fault.ts'
 import { whereTags } from '../read/lineage.ts'
-import { fieldsOf } from '../read/views.ts'
+import { fieldsOf } from '../reads.ts'
 import { argumentPlace } from './shape.ts'
 
 export const checkAccess = (folder: Folder, model: Model, report: Report): void => {

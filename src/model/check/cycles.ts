@@ -1,7 +1,8 @@
 /** Parts that show themselves, and expressions that read themselves: each circle is named once, where it is first declared. */
 
-import type { Field, Model } from '../model.ts'
+import type { Model } from '../model.ts'
 import type { Report } from '../read/fault.ts'
+import { readsOf } from '../reads.ts'
 
 export const checkCycles = (model: Model, report: Report): void => {
   const shown = new Map(
@@ -19,7 +20,7 @@ export const checkCycles = (model: Model, report: Report): void => {
     )
   }
   for (const type of [...model.views.values(), ...model.parts.values()])
-    for (const [name, circle] of circles(new Map(type.fields.map((field) => [field.name, inputsOf(field)])))) {
+    for (const [name, circle] of circles(new Map(type.fields.map((field) => [field.name, readsOf(field)])))) {
       const field = type.fields.find((known) => known.name === name)!
       report(
         field.place,
@@ -28,8 +29,6 @@ export const checkCycles = (model: Model, report: Report): void => {
       )
     }
 }
-
-const inputsOf = ({ value }: Field): readonly string[] => (value.kind === 'expr' ? value.inputs : [])
 
 /** A shortest circle for each name that lies on one, unless an earlier name's circle holds it. */
 const circles = (edges: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, readonly string[]> => {

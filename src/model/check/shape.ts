@@ -9,11 +9,11 @@ const kinds: readonly Kind[] = ['entity', 'view', 'part']
 
 const onType: Record<Kind, readonly string[]> = {
   entity: ['entity', 'retention'],
-  view: ['view', 'allow', 'rows', 'slo', 'gateway'],
+  view: ['view', 'allow', 'rows', 'retention', 'slo', 'gateway'],
   part: ['part', 'allow'],
 }
 const onField: Record<Kind, readonly string[]> = {
-  entity: ['column', 'join', 'tenant', 'subject', 'pii', 'deprecated'],
+  entity: ['column', 'join', 'tenant', 'subject', 'pii', 'expr', 'deprecated'],
   view: [...valueDirectives, 'lookup', 'filter', 'order', 'allow', 'pii', 'declassify', 'deprecated'],
   part: [...valueDirectives, 'allow', 'pii', 'declassify', 'deprecated'],
 }
@@ -22,7 +22,6 @@ const article: Record<Kind, string> = { entity: 'an @entity', view: 'a @view', p
 const later: Readonly<Record<string, string>> = {
   gateway: 'Remove it; ask the view by its @lookup field meanwhile.',
   slo: 'Remove it; `maxLag` of @view is the promise that answers report on.',
-  retention: 'Remove it; rows stay until their source deletes them.',
 }
 
 export const checkShape = (folder: Folder, report: Report): void => {
@@ -82,6 +81,12 @@ const checkField = (
     for (const wrong of ['pii', 'column'])
       if (has(wrong) !== undefined)
         report(has(wrong)!, `@${wrong} stands on the join ${coordinate}`, 'Put it on the stored field.')
+  if (kind === 'entity' && has('expr') !== undefined && has('column') !== undefined)
+    report(
+      has('column')!,
+      `@column stands on ${coordinate}, which is computed and in no record`,
+      'Remove it; round(…, 2) in the expression gives so many digits.',
+    )
   const pii = has('pii')
   const level = pii?.arguments?.find((argument) => argument.name.value === 'class')?.value
   if (level?.kind === 'EnumValue' && level.value === 'RESTRICTED')

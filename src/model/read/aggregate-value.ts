@@ -8,6 +8,7 @@ import { joinNames, noWalk, readPath, type Walk } from './path.ts'
 import type { Scope } from './row.ts'
 import { optional } from './source.ts'
 import { entitySite, readOrderBy, readWhere } from './where.ts'
+import { readWindow } from './window.ts'
 
 /** `row`: the value is an object, a part of that entity. `nullable`: why it can be null; absent: it can't. */
 export type Produced = {
@@ -24,6 +25,7 @@ export type Setting = {
   readonly owner: string
   readonly of: Entity
   readonly grouped: boolean
+  readonly part: boolean
   readonly known: ReadonlySet<string>
 }
 
@@ -52,9 +54,6 @@ export const readAggregate = (
 ): Produced | undefined => {
   const { scope, of, grouped } = setting
   const literal = directive.literal('of')
-  const window = directive.literal('window')
-  if (window !== undefined)
-    scope.report(window, '`window` is not running yet', 'Leave the field out, or count without a window.')
   if (literal === undefined && !grouped)
     return fn === 'count'
       ? scope.report(
@@ -95,6 +94,9 @@ export const readAggregate = (
   const type = column === undefined ? ({ kind: 'scalar', scalar: 'Int' } as const) : aggregateType(fn, column, distinct)
   if (typeof type === 'string')
     return scope.report(literal!, `@${fn} of ${column!.name}: ${type}`, aggregateRemedy(fn, column!))
+  const rolling = directive.literal('window')
+  const window = rolling && readWindow(setting, directive, rolling, walk)
+  if (rolling !== undefined && window === undefined) return undefined
   const value: FieldValue = {
     kind: 'aggregate',
     fn,
@@ -103,6 +105,7 @@ export const readAggregate = (
     ...optional('column', column?.name),
     distinct,
     ...optional('where', narrowed.where),
+    ...optional('window', window),
   }
   const never = fn === 'count' || fn === 'sum'
   return { type, list: false, ...(never ? {} : { nullable: 'there may be no row' }), value: () => value }

@@ -1,6 +1,6 @@
 /** What a declared type says, before it is known to be right. */
 import { type FieldDefinitionNode, Kind, type TypeNode } from 'graphql'
-import type { Entity, PiiClass, PiiTag, ScalarName, ValueType } from '../model.ts'
+import type { Entity, Field, PiiClass, PiiTag, ScalarName, ValueType } from '../model.ts'
 import { type Directive, directiveNamed, textOf } from './directive.ts'
 import type { Folder, TypeDeclaration } from './document.ts'
 import type { Scope } from './row.ts'
@@ -12,6 +12,9 @@ export type EntityDraft = {
   readonly declaration: TypeDeclaration
   readonly directive: Directive
 }
+
+/** A field before lineage: `tag` is its own @pii; `declassified` ends what it derives from. */
+export type FieldDraft = Omit<Field, 'lineage'> & { readonly tag?: PiiTag; readonly declassified: boolean }
 
 export const scalars: readonly ScalarName[] = [
   'ID',

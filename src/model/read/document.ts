@@ -152,6 +152,27 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [/may not be used on/, 'Move it to where forebay.graphql allows it.'],
   [/is required/, 'Add the argument.'],
   [/cannot be used more than once|can not be used more than once/i, 'Keep one of them.'],
+  // What can't be said yet, with what comes nearest.
+  [
+    /^Unknown argument "distinct" on directive "@(list|first)"/,
+    'Lists of different values are not expressible: list with a greater `first` and leave repeats out, or @count with `distinct`.',
+  ],
+  [
+    /^Unknown argument "window" on directive "@(list|first)"/,
+    'Windows inside lists are not expressible: order by the time and take the `first`, or @count, @sum or @avg with the `window`.',
+  ],
+  [
+    /^Unknown argument "window" on directive "@(min|max)"/,
+    'The least and the greatest of a window are not expressible: @first in the order of the time, or @count, @sum or @avg with the `window`.',
+  ],
+  [
+    /^Unknown argument "(where|on|between)" on directive "@join"/,
+    'Joins on ranges are not expressible: join by equal values, and narrow by `where` where the rows are counted or listed.',
+  ],
+  [
+    /^Unknown argument "distinct" on directive "@(sum|avg)"/,
+    'Sums of different values are not expressible: make an entity whose rows have each value once.',
+  ],
   [/^Unknown argument|^Field .* is not defined by type/, 'Remove it; forebay.graphql lists what may stand here.'],
 ]
 

@@ -1,12 +1,16 @@
 /** Entities: their columns, keys, sources, and what counts as deleted. */
 import type { FieldDefinitionNode } from 'graphql'
 import type { Column, Encoding, Entity } from '../model.ts'
+import { fieldsOf } from '../reads.ts'
+import { isSourced } from '../sourced.ts'
+import { readComputed } from './computed.ts'
 import { type Draft, type EntityDraft, isJoin, readTag, scalars, shapeOf, valueTypeOf } from './declared.ts'
 import { type Directive, directiveNamed, fieldOf, itemsOf, textNodes, textOf } from './directive.ts'
 import { described, type Folder, type TypeDeclaration } from './document.ts'
 import { instead, placeOf, sentence } from './fault.ts'
 import { readJoins, readPicks } from './joins.ts'
 import { nameOfType } from './literal.ts'
+import { readRetention } from './retention.ts'
 import { entityRow, type Scope } from './row.ts'
 import { namingOf, optional, readSource, type SourceWords, sourceWords, steps } from './source.ts'
 import { readTenants } from './tenant.ts'
@@ -36,7 +40,15 @@ export const readEntities = (
     const literal = directive.literal('deleted')
     const row = { ...entityRow(entity), joins: new Map() }
     const deleted = literal && readWhere(scope, { row, claims: false }, literal)
-    if (deleted !== undefined) entity.deleted = deleted
+    if (deleted === undefined) continue
+    const computed = fieldsOf(deleted).find((name) => row.columns.get(name)?.computed !== undefined)
+    if (computed === undefined) entity.deleted = deleted
+    else
+      scope.report(
+        literal!,
+        `whether a ${entity.name} counts as deleted depends on ${computed}, which is computed`,
+        'Decide by the fields that it is made of.',
+      )
   }
 }
 
@@ -64,11 +76,16 @@ const readColumns = (
   const naming = namingOf(own, common)
   const columns = declaration.fields
     .filter((field) => !isJoin(folder, scope, field))
-    .map((field) => readColumn(folder, scope, name, field, naming))
+    .map((field) =>
+      directiveNamed(folder, field, 'expr') === undefined
+        ? readColumn(folder, scope, name, field, naming)
+        : readComputed(folder, scope, declaration, field),
+    )
     .filter((column) => column !== undefined)
+  const retention = readRetention(folder, scope, declaration, columns)
   const conflict = (directive.value('conflict') ?? 'VERSION') as Entity['conflict']
   const at = placeOf(directive.literal('source') ?? directive.node)
-  const source = readSource(scope, name, columns, own, common, at)
+  const source = readSource(scope, name, columns.filter(isSourced), own, common, at)
   checkConflict(scope, name, conflict, own)
   return {
     name,
@@ -83,6 +100,7 @@ const readColumns = (
       ...optional('owner', conflict === 'OWNER' ? ownerOf(own, common, domains.get(domain)?.owner) : undefined),
     },
     conflict,
+    ...optional('retention', retention),
     place,
   }
 }
@@ -192,7 +210,8 @@ const readKey = (scope: Scope, entity: string, columns: readonly Column[], direc
   return key
 }
 
-const keyFault = ({ type, list, nonNull, pii }: Column): readonly [string, string] | undefined => {
+const keyFault = ({ type, list, nonNull, pii, computed }: Column): readonly [string, string] | undefined => {
+  if (computed !== undefined) return ['is computed', 'Key by fields of the source: a delete brings no more than them.']
   const scalar = type.kind === 'scalar' ? type.scalar : undefined
   if (list) return ['is a list', 'Key by scalars.']
   if (scalar === 'Float' || scalar === 'JSON')

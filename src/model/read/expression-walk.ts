@@ -9,9 +9,10 @@ import { instead, sentence } from './fault.ts'
 
 export type ValueKind = 'boolean' | 'number' | 'text'
 
-/** A field that the expression may read. `readable`: it holds one value, or a stored list. `values`: an enum's. */
+/** A field that the expression may read. `readable`: it holds one value, or a stored list; else `unreadable` says why. `values`: an enum's. */
 export type Input = {
   readonly readable: boolean
+  readonly unreadable?: readonly [problem: string, remedy: string]
   readonly nonNull: boolean
   readonly instant: boolean
   readonly kind?: ValueKind
@@ -33,6 +34,8 @@ export type Walk = {
   /** The word that stands there, quotes included. */
   readonly writtenAt: (byte: number) => string
   readonly inputs: Set<string>
+  /** Where each stands, in bytes. */
+  readonly fields: { readonly field: string; readonly byte: number; readonly length: number }[]
   /** Where text stands that Postgres would read as the current time, were it an instant. */
   readonly clockWords: number[]
   faulty: boolean
@@ -169,10 +172,13 @@ const visitField = (walk: Walk, node: Tree): Seen => {
     return refuse(
       walk,
       byteOf(node),
-      `${found} is a part or a list of rows, which an expression can not read`,
-      'Take what you need of it as a field of its own.',
+      ...(input.unreadable ?? [
+        `${found} is a part or a list of rows, which an expression can not read`,
+        'Take what you need of it as a field of its own.',
+      ]),
     )
   walk.inputs.add(found)
+  walk.fields.push({ field: found, byte: byteOf(node), length: Buffer.byteLength(written) })
   if (input.instant) walk.instants = true
   return { nullable: input.nonNull ? undefined : `${found} may be null`, kind: input.kind }
 }
@@ -231,7 +237,7 @@ const visitCase = (walk: Walk, node: Tree): Seen => {
   return { nullable: node.defresult === undefined ? 'its case has no else' : anyNull(results), kind: common(results) }
 }
 
-const castKinds: Readonly<Record<string, ValueKind>> = {
+export const castKinds: Readonly<Record<string, ValueKind>> = {
   int2: 'number',
   int4: 'number',
   int8: 'number',

@@ -6,8 +6,17 @@ import { parseSync } from 'libpg-query'
 import { type Tree, treeAt, trees } from './expression-tree.ts'
 import { type ExpressionSite, refuse, visit, type Walk } from './expression-walk.ts'
 
-/** `inputs`: fields it reads, by their declared names. `nullable`: why the value may be null; absent: it can't. */
-export type Expression = { readonly inputs: readonly string[]; readonly nullable?: string }
+/**
+ * `inputs`: fields it reads, by their declared names. `nullable`: why the value may be null; absent: it can't. `rewritten`: its text with each
+ * field under another name. `tree`: as Postgres parsed it, whose bytes `offsetOf` makes characters of the text.
+ */
+export type Expression = {
+  readonly inputs: readonly string[]
+  readonly nullable?: string
+  readonly tree: Tree
+  readonly offsetOf: (byte: number) => number
+  readonly rewritten: (name: (field: string) => string) => string
+}
 
 const prefix = 'select ('
 
@@ -34,6 +43,7 @@ export const readExpression = (sql: string, site: ExpressionSite): Expression | 
     offsetOf,
     writtenAt: (byte) => /^(?:"[^"]*"|[\w$]+)/u.exec(bytes.subarray(byte).toString())?.[0] ?? '',
     inputs: new Set(),
+    fields: [],
     clockWords: [],
     faulty: false,
     instants: false,
@@ -49,7 +59,17 @@ export const readExpression = (sql: string, site: ExpressionSite): Expression | 
     )
   if (kind !== undefined && kind !== site.result.kind)
     refuse(walk, prefix.length, `a ${kind}, declared ${site.result.name}`, `Declare it as its ${kind}, or cast it.`)
-  return walk.faulty ? undefined : { inputs: [...walk.inputs], ...(nullable === undefined ? {} : { nullable }) }
+  if (walk.faulty) return undefined
+  const rewritten = (name: (field: string) => string): string => {
+    let from = prefix.length
+    let out = ''
+    for (const { field, byte, length } of [...walk.fields].sort((a, b) => a.byte - b.byte)) {
+      out += bytes.subarray(from, byte).toString() + name(field)
+      from = byte + length
+    }
+    return out + bytes.subarray(from, bytes.length - 2).toString()
+  }
+  return { inputs: [...walk.inputs], ...(nullable === undefined ? {} : { nullable }), tree: root, offsetOf, rewritten }
 }
 
 /** The parser's message, and the byte of the text that it points at. */

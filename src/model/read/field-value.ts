@@ -3,12 +3,12 @@
  * nullability that the value has of itself. Whether the declared type agrees is judged in fields.ts.
  */
 import { type FieldDefinitionNode, Kind } from 'graphql'
-import type { Bucket } from '../model.ts'
+import type { Bucket } from '../event-time.ts'
 import { type Produced, readAggregate, readNarrowing, readWalk, type Setting } from './aggregate-value.ts'
 import { type Directive, directiveNamed, fieldOf, textOf } from './directive.ts'
 import type { Folder } from './document.ts'
 import { instead } from './fault.ts'
-import { nameOfType, readDuration } from './literal.ts'
+import { centuryMs, nameOfType, readDuration } from './literal.ts'
 import { joinNames, noWalk, readPath, type Walk } from './path.ts'
 import { entityRow, follow } from './row.ts'
 import { isZone, optional } from './source.ts'
@@ -102,14 +102,17 @@ const readFrom = (setting: Setting, directive: Directive): Produced | undefined 
   if (!isZone(zoneName))
     return scope.report(zone ?? bucket, `"${zoneName}" is no time zone`, 'Write an IANA name such as "Europe/Berlin".')
   const lateness = fieldOf(bucket, 'lateness')
-  if (lateness?.kind === Kind.STRING && readDuration(lateness.value) !== 0)
+  const latenessMs = lateness?.kind === Kind.STRING ? readDuration(lateness.value) : 0
+  if (latenessMs === undefined || latenessMs > centuryMs)
     return scope.report(
-      lateness,
-      '`lateness` of a bucket is not running yet',
-      'Leave it out: rows change whenever a late event arrives.',
+      lateness ?? bucket,
+      'the lateness of a bucket is no duration of at most a century',
+      'Write an ISO 8601 duration such as "PT15M"; months and years have no fixed length.',
     )
   const by = fieldOf(bucket, 'by')
-  return by?.kind === Kind.ENUM ? fromWalk(setting, walk, { by: by.value as Bucket['by'], zone: zoneName }) : undefined
+  return by?.kind === Kind.ENUM
+    ? fromWalk(setting, walk, { by: by.value as Bucket['by'], zone: zoneName, latenessMs })
+    : undefined
 }
 
 const fromWalk = (setting: Setting, walk: Walk, bucket: Bucket | undefined): Produced => {

@@ -1,9 +1,10 @@
 /** The fields of views and parts: their values, and whether the declared types agree with them. */
 import type { FieldDefinitionNode } from 'graphql'
-import type { Allow, Field, PiiTag, ValueType } from '../model.ts'
+import type { Field, ValueType } from '../model.ts'
 import type { Produced, Setting } from './aggregate-value.ts'
-import { readTag, shapeOf, valueTypeOf } from './declared.ts'
-import { directiveNamed, textOf, textsOf } from './directive.ts'
+import { readAllow, withConditions } from './allow.ts'
+import { type FieldDraft, readTag, shapeOf, valueTypeOf } from './declared.ts'
+import { directiveNamed, textOf } from './directive.ts'
 import { described, type Folder, type TypeDeclaration } from './document.ts'
 import { readExpression } from './expression.ts'
 import type { Input, ValueKind } from './expression-walk.ts'
@@ -13,11 +14,12 @@ import { nameOfType } from './literal.ts'
 import type { Scope } from './row.ts'
 import { optional } from './source.ts'
 
-/** A field before lineage: `tag` is its own @pii; `declassified` ends what it derives from. */
-export type FieldDraft = Omit<Field, 'lineage'> & { readonly tag?: PiiTag; readonly declassified: boolean }
-
 export const readFields = (setting: Setting, declaration: TypeDeclaration): readonly FieldDraft[] =>
-  declaration.fields.map((field) => readField(setting, declaration, field)).filter((field) => field !== undefined)
+  withConditions(
+    setting,
+    declaration,
+    declaration.fields.map((field) => readField(setting, declaration, field)).filter((field) => field !== undefined),
+  )
 
 const readField = (
   setting: Setting,
@@ -41,7 +43,7 @@ const readField = (
     lookup: has('lookup'),
     filter: has('filter'),
     order: has('order'),
-    ...optional('allow', readAllow(folder, scope, field)),
+    ...optional('allow', readAllow(folder, scope, field, 'field')),
     ...optional('tag', readTag(folder, field)),
     declassified: has('declassify'),
     place: placeOf(field.name),
@@ -165,7 +167,7 @@ const readExpr = (setting: Setting, declaration: TypeDeclaration, field: FieldDe
     owner,
     self: field.name.value,
     inputs: new Map(declaration.fields.map((input) => [input.name.value, inputOf(setting, input)])),
-    result: { name: shape.name, kind: kindOf(type) },
+    result: { name: shape.name, kind: kindOfValue(type) },
     fault: (offset, problem, remedy) => scope.report(placeInText(literal, offset), `${name}: ${problem}`, remedy),
   })
   if (read === undefined) return undefined
@@ -186,7 +188,7 @@ const inputOf = ({ folder, scope }: Setting, field: FieldDefinitionNode): Input 
     readable: type !== undefined && valueDirective(folder, field)?.name !== 'list',
     nonNull: shape.nonNull,
     instant: scalar === 'DateTime' || scalar === 'Date',
-    ...optional('kind', type === undefined || shape.list ? undefined : kindOf(type)),
+    ...optional('kind', type === undefined || shape.list ? undefined : kindOfValue(type)),
     ...optional(
       'values',
       type?.kind === 'enum' ? scope.enums.get(type.enum)?.values.map(({ name }) => name) : undefined,
@@ -194,7 +196,7 @@ const inputOf = ({ folder, scope }: Setting, field: FieldDefinitionNode): Input 
   }
 }
 
-const kindOf = (type: ValueType): ValueKind | undefined => {
+export const kindOfValue = (type: ValueType): ValueKind | undefined => {
   if (type.kind === 'enum') return 'text'
   switch (type.scalar) {
     case 'Int':
@@ -212,35 +214,4 @@ const kindOf = (type: ValueType): ValueKind | undefined => {
     case 'JSON':
       return undefined
   }
-}
-
-/** Who may read, as @allow on a type or field says. */
-export const readAllow = (
-  folder: Folder,
-  scope: Scope,
-  on: Pick<TypeDeclaration, 'directives'> | FieldDefinitionNode,
-): Allow | undefined => {
-  const allow = directiveNamed(folder, on, 'allow')
-  if (allow === undefined) return undefined
-  const when = allow.literal('when')
-  if (when !== undefined)
-    scope.report(
-      when,
-      '`when` of @allow is not running yet',
-      'Leave the field out, or allow it to roles that may always see it.',
-    )
-  const roles = allow.literal('roles') && textsOf(allow.value('roles'))
-  const scopes = allow.literal('scopes') && textsOf(allow.value('scopes'))
-  // A list with an unknown name reads as absent, and was reported as that.
-  const unread = ['roles', 'scopes'].some(
-    (name) => allow.literal(name) !== undefined && allow.value(name) === undefined,
-  )
-  if (
-    (roles === undefined || roles.length === 0) &&
-    (scopes === undefined || scopes.length === 0) &&
-    when === undefined &&
-    !unread
-  )
-    scope.report(allow.node, '@allow names nobody', 'Write @allow(roles: [A_ROLE]).')
-  return { ...optional('roles', roles), ...optional('scopes', scopes) }
 }

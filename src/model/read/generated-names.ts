@@ -38,6 +38,7 @@ export const reservedTypes: readonly string[] = [
   'ForebayParked',
   'ForebayCrossing',
   'RowFreshness',
+  'BucketState',
   'FreshnessState',
   'OrderDirection',
 ]

@@ -117,7 +117,7 @@ const checkPairs = (
       [entity, a],
       [target, b],
     ] as const)
-      if (column.pii !== undefined)
+      if (isPersonal(owner, column))
         scope.report(
           at('from'),
           `${name} joins by ${owner.name}.${column.name}, which is personal data: not running yet`,
@@ -131,6 +131,10 @@ const checkPairs = (
       )
   }
 }
+
+const isPersonal = (owner: Entity, { pii, computed }: Column): boolean =>
+  pii !== undefined ||
+  owner.columns.some((input) => input.pii !== undefined && computed?.inputs.includes(input.name) === true)
 
 const kindOf = ({ type, list }: Column): string => `${list ? 'a list of ' : 'a '}${nameOfType(type)}`
 

@@ -1,11 +1,13 @@
 /**
- * Which tagged entity columns reach a value. Personal data travels through paths, conditions and orders; a count carries only its
- * condition's tags; @declassify ends the tags and @pii on a view's field adds one. Only a value taken over as it stands is
+ * Which tagged entity columns reach a value. Personal data travels through paths, conditions and orders; a count carries only the tags
+ * of its condition and its window; @declassify ends the tags and @pii on a view's field adds one. Only a value taken over as it stands is
  * verbatim, and so has masked and tokenized forms: not what another tagged column selected or ordered.
  */
 
+import type { Window } from '../event-time.ts'
 import type { Entity, Field, Lineage, LineageTag, OrderBy, Where } from '../model.ts'
-import type { FieldDraft } from './fields.ts'
+import { fieldsOf } from '../reads.ts'
+import type { FieldDraft } from './declared.ts'
 import { entityRow } from './row.ts'
 
 type Entities = ReadonlyMap<string, Entity>
@@ -21,17 +23,22 @@ export const withLineage = (
   const lineage = (field: FieldDraft, passed: readonly string[]): Lineage => {
     const seen = known.get(field.name)
     if (seen !== undefined || passed.includes(field.name)) return seen ?? none
-    const own = field.declassified ? none : derived(field, [...passed, field.name])
+    const own = field.declassified ? none : shown(field, [...passed, field.name])
     const result = tagged(owner, field, own)
     known.set(field.name, result)
     return result
   }
+  /** Whether a value is there tells what its condition reads. */
+  const shown = (field: FieldDraft, passed: readonly string[]): Lineage => {
+    const own = derived(field, passed)
+    const condition = field.allow?.when === undefined ? [] : ofFields(fieldsOf(field.allow.when), passed)
+    return condition.length === 0 ? own : { tags: distinct([...own.tags, ...condition]), verbatim: false }
+  }
+  const ofFields = (names: readonly string[], passed: readonly string[]): readonly LineageTag[] =>
+    fields.filter(({ name }) => names.includes(name)).flatMap((input) => lineage(input, passed).tags)
   const derived = (field: FieldDraft, passed: readonly string[]): Lineage => {
     if (field.value.kind !== 'expr') return ofValue(entities, of, field)
-    const inputs = field.value.inputs
-      .map((name) => fields.find((input) => input.name === name))
-      .filter((input) => input !== undefined)
-    return { tags: distinct(inputs.flatMap((input) => lineage(input, passed).tags)), verbatim: false }
+    return { tags: distinct(ofFields(field.value.inputs, passed)), verbatim: false }
   }
   return fields.map(({ tag: _tag, declassified: _declassified, ...field }, index) => ({
     ...field,
@@ -58,7 +65,10 @@ const ofValue = (entities: Entities, of: Entity, { value, type }: FieldDraft): L
       return none
     case 'aggregate': {
       const counted = reach(entities, of, value.joins.slice(0, value.many + 1)).end
-      const condition = value.where === undefined ? [] : whereTags(entities, counted, value.where)
+      const condition = [
+        ...(value.where === undefined ? [] : whereTags(entities, counted, value.where)),
+        ...(value.window === undefined ? [] : windowTags(entities, counted, value.window)),
+      ]
       if (value.fn === 'count') return { tags: distinct(condition), verbatim: false }
       const walk = reach(entities, of, value.joins)
       return { tags: distinct([...columnTags(walk.end, value.column), ...walk.tags, ...condition]), verbatim: false }
@@ -67,7 +77,7 @@ const ofValue = (entities: Entities, of: Entity, { value, type }: FieldDraft): L
     case 'part': {
       const walk = reach(entities, of, value.joins)
       const own = value.kind === 'path' ? columnTags(walk.end, value.column) : []
-      const whole = value.kind === 'path' && value.bucket === undefined
+      const whole = value.kind === 'path' && value.bucket === undefined && hasOwnForm(walk.end, value.column)
       return { tags: distinct([...own, ...walk.tags]), verbatim: whole && hasForms(type) && walk.tags.length === 0 }
     }
     case 'list':
@@ -81,10 +91,17 @@ const ofValue = (entities: Entities, of: Entity, { value, type }: FieldDraft): L
       ]
       return {
         tags: distinct([...columnTags(walk.end, value.column), ...chosen]),
-        verbatim: value.column !== undefined && hasForms(type) && chosen.length === 0,
+        verbatim:
+          value.column !== undefined && hasForms(type) && chosen.length === 0 && hasOwnForm(walk.end, value.column),
       }
     }
   }
+}
+
+/** What is computed has a masked form only by a tag of its own. */
+const hasOwnForm = (entity: Entity, name: string): boolean => {
+  const column = entityRow(entity).columns.get(name)
+  return column?.computed === undefined || column.pii !== undefined
 }
 
 /** Follows joins; the tags are those of the columns by which a join picks one of several. */
@@ -103,14 +120,23 @@ const reach = (
   return { end, tags }
 }
 
+/** A computed column is as personal as what it reads; its own tag comes first. */
 const columnTags = (entity: Entity, name: string | undefined): readonly LineageTag[] => {
-  const pii = name === undefined ? undefined : entityRow(entity).columns.get(name)?.pii
-  return pii === undefined ? [] : [{ ...pii, coordinate: `${entity.name}.${name}` }]
+  const column = name === undefined ? undefined : entityRow(entity).columns.get(name)
+  if (column === undefined) return []
+  const { pii, computed } = column
+  const own = pii === undefined ? [] : [{ ...pii, coordinate: `${entity.name}.${name}` }]
+  return [...own, ...(computed?.inputs ?? []).flatMap((input) => columnTags(entity, input))]
 }
 
 const orderTags = (entities: Entities, row: Entity, { joins, field }: OrderBy): readonly LineageTag[] => {
   const walk = reach(entities, row, joins)
   return [...walk.tags, ...columnTags(walk.end, field)]
+}
+
+const windowTags = (entities: Entities, row: Entity, { joins, column }: Window): readonly LineageTag[] => {
+  const walk = reach(entities, row, joins)
+  return [...walk.tags, ...columnTags(walk.end, column)]
 }
 
 /** The tags of every column that a condition reads. */

@@ -113,6 +113,9 @@ const canonicalDateTime = (text: string | undefined): string | undefined => {
   return `${instant.toISOString().slice(0, 19)}${trimmed === '' ? '' : `.${trimmed}`}Z`
 }
 
+/** Spans beyond this are a slip of the pen, and soon beyond what Postgres can count with. */
+export const centuryMs = 36_525 * 86_400_000
+
 /** Milliseconds of an ISO 8601 duration of weeks, days, hours, minutes and seconds; undefined for anything else. */
 export const readDuration = (text: string): number | undefined => {
   const match = /^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/.exec(text)

@@ -40,6 +40,12 @@ export const readPath = (scope: Scope, start: Entity, node: ConstValueNode): Wal
         many = index
         counted = target
       }
+    } else if (column === undefined && /[^\w]/.test(name)) {
+      return scope.report(
+        at,
+        `"${name}" is no field: a path can not compute`,
+        `Declare a field of ${end.name} with @expr(sql: …), and end the path there.`,
+      )
     } else if (column === undefined) {
       return unknownField(scope, row, name, at)
     } else if (index < names.length - 1) {

@@ -72,7 +72,8 @@ const readTenant = (folder: Folder, scope: Scope, { entity, declaration }: Entit
   }
 }
 
-const columnFault = ({ type, list, nonNull, pii }: Column): string | undefined => {
+const columnFault = ({ type, list, nonNull, pii, computed }: Column): string | undefined => {
+  if (computed !== undefined) return 'is computed'
   if (list || type.kind === 'enum' || !['ID', 'String', 'Int', 'Long'].includes(type.scalar))
     return `is ${list ? 'a list' : `a ${nameOfType(type)}`}`
   if (!nonNull) return 'may be null'

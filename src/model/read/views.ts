@@ -1,14 +1,18 @@
 /** Views and parts: what they are of, their fields, conditions, groups and row rules. */
 import { Kind } from 'graphql'
 import { provenNonNull } from '../check/proven.ts'
-import type { Allow, Entity, Part, RowRule, View, Where } from '../model.ts'
+import type { Allow, Entity, Part, RowRule, View } from '../model.ts'
+import { fieldsOf } from '../reads.ts'
 import type { Setting } from './aggregate-value.ts'
+import { readAllow, shownRow } from './allow.ts'
+import type { FieldDraft } from './declared.ts'
 import { type Directive, directiveNamed, directivesNamed, textNodes, textOf, textsOf } from './directive.ts'
 import type { Folder, TypeDeclaration } from './document.ts'
 import { instead, placeOf } from './fault.ts'
-import { type FieldDraft, readAllow, readFields } from './fields.ts'
+import { readFields } from './fields.ts'
 import { readDuration } from './literal.ts'
-import type { Row, Scope } from './row.ts'
+import { readViewRetention } from './retention.ts'
+import type { Scope } from './row.ts'
 import { optional } from './source.ts'
 import { entitySite, readWhere } from './where.ts'
 
@@ -31,7 +35,7 @@ export const readPart = (folder: Folder, scope: Scope, declaration: TypeDeclarat
   const of = rootOf(scope, folder, directive, declaration.name)
   if (of === undefined) return undefined
   const { name } = declaration
-  const setting: Setting = { folder, scope, owner: name, of, grouped: false, known: new Set() }
+  const setting: Setting = { folder, scope, owner: name, of, grouped: false, part: true, known: new Set() }
   return {
     name,
     of: of.name,
@@ -57,15 +61,18 @@ export const readView = (folder: Folder, scope: Scope, declaration: TypeDeclarat
     owner: name,
     of,
     grouped: groups !== undefined,
+    part: false,
     known: provenNonNull(where),
   }
   const fields = readFields(setting, declaration)
+  const groupBy = readGroups(scope, declaration, directive, fields)
   return {
     name,
     of: of.name,
     ...optional('description', declaration.description),
     ...optional('where', where),
-    ...optional('groupBy', readGroups(scope, declaration, directive, fields)),
+    ...optional('groupBy', groupBy),
+    ...optional('retention', readViewRetention(folder, scope, declaration, fields, groupBy)),
     maxLagMs: readMaxLag(scope, directive),
     fields,
     allow,
@@ -157,7 +164,7 @@ const readRules = (
   const groups = textsOf(view.value('groupBy'))
   return directivesNamed(folder, declaration, 'rows').map((directive) => {
     const literal = directive.literal('where')
-    const where = literal && readWhere(scope, { row: viewRow(declaration.name, fields), claims: true }, literal)
+    const where = literal && readWhere(scope, { row: shownRow(declaration.name, fields), claims: true }, literal)
     const minGroup = directive.value('minGroup')
     const roles = directive.literal('roles') && textsOf(directive.value('roles'))
     if (grouped && where !== undefined)
@@ -184,33 +191,4 @@ const readRules = (
       ...optional('minGroup', typeof minGroup === 'number' ? minGroup : undefined),
     }
   })
-}
-
-/** What a row rule may read: the view's own fields, parts and their lists apart. */
-const viewRow = (name: string, fields: readonly FieldDraft[]): Row => ({
-  name,
-  joins: new Map(),
-  columns: new Map(
-    fields.flatMap((field) =>
-      field.type.kind === 'part' || field.value.kind === 'list'
-        ? []
-        : [[field.name, { type: field.type, list: field.list }] as const],
-    ),
-  ),
-})
-
-/** The fields of the row itself that a condition reads. */
-export const fieldsOf = (where: Where): readonly string[] => {
-  switch (where.kind) {
-    case 'and':
-    case 'or':
-      return where.items.flatMap(fieldsOf)
-    case 'not':
-      return fieldsOf(where.item)
-    case 'compare':
-      return where.value.kind === 'field' ? [where.field, where.value.field] : [where.field]
-    case 'join':
-    case 'exists':
-      return []
-  }
 }

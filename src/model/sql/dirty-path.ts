@@ -23,16 +23,26 @@ export type DirtyPath = {
 
 /** The root's own path comes first. */
 export const dirtyPaths = (root: Entity, dependencies: Dependencies): DirtyPath[] =>
-  [...dependencies.values()]
-    .sort((a, b) => a.steps.length - b.steps.length)
-    .map(({ entity, steps, columns }): DirtyPath => {
-      const watched = [...new Set([...columns, ...entity.key])].sort()
-      const last = steps.at(-1)
-      if (!last) return { entity: entity.name, values: root.key, watched }
-      const direct = steps.length === 1 ? asRootKey(root, last) : undefined
-      if (direct) return { entity: entity.name, values: direct, watched }
-      return { entity: entity.name, values: last.to, watched, expand: expandSql(root, steps, dependencies) }
-    })
+  inOrder(dependencies).map(({ entity, steps, columns }): DirtyPath => {
+    const watched = [...new Set([...columns, ...entity.key])].sort()
+    if (steps.length === 0) return { entity: entity.name, values: root.key, watched }
+    return { entity: entity.name, watched, ...pathFrom(root, entity, steps, dependencies) }
+  })
+
+export const inOrder = (dependencies: Dependencies): readonly Dependency[] =>
+  [...dependencies.values()].sort((a, b) => a.steps.length - b.steps.length)
+
+/** From rows of `entity` at the end of `steps` up to the root. */
+export const pathFrom = (
+  root: Entity,
+  entity: Entity,
+  steps: readonly Join[],
+  dependencies: Dependencies,
+): Pick<DirtyPath, 'values' | 'expand'> => {
+  const last = steps.at(-1)!
+  const direct = steps.length === 1 ? asRootKey(root, last) : undefined
+  return direct ? { values: direct } : { values: last.to, expand: expandSql(root, entity, steps, dependencies) }
+}
 
 /** The joined row's columns that are, in order, the root's key. */
 const asRootKey = (root: Entity, join: Join): readonly string[] | undefined => {
@@ -41,22 +51,37 @@ const asRootKey = (root: Entity, join: Join): readonly string[] | undefined => {
   return columns.every((column) => column !== undefined) ? columns : undefined
 }
 
-const expandSql = (root: Entity, steps: readonly Join[], dependencies: Dependencies): string => {
-  const entityAt = (depth: number): Entity =>
+/** The entity that a row has so many steps below the root; 0: the root. */
+export const alongSteps =
+  (root: Entity, steps: readonly Join[], dependencies: Dependencies) =>
+  (depth: number): Entity =>
     depth === 0 ? root : (dependencies.get(pathId(steps.slice(0, depth))) as Dependency).entity
+
+/** `byKey`: the values are the changed rows' own keys, not what they are joined by. */
+export const expandSql = (
+  root: Entity,
+  changed: Entity,
+  steps: readonly Join[],
+  dependencies: Dependencies,
+  byKey = false,
+): string => {
+  const entityAt = alongSteps(root, steps, dependencies)
   const last = steps.at(-1)!
-  const changed = entityAt(steps.length)
-  const values = last.to.map((name, i) => `${keyValue('v.value', i, columnOf(changed, name))} as c${i}`)
-  const from = [`(select ${values.join(', ')} from jsonb_array_elements($1::text::jsonb) v) x`]
-  let below = last.to.map((_, i) => `x.c${i}`)
-  for (let depth = steps.length - 1; depth >= 0; depth--) {
-    const alias = `p${depth}`
-    const column = (name: string) => `${alias}.${ident(columnName(name))}`
-    const match = steps[depth]!.from.map((name, i) => `${column(name)} = ${below[i]}`)
-    from.push(lookup(entityTable(entityAt(depth)), alias, [...match, `${alias}._live`]))
-    below = depth > 0 ? steps[depth - 1]!.to.map(column) : []
+  const given = byKey ? changed.key : last.to
+  const values = given.map((name, i) => `${keyValue('v.value', i, columnOf(changed, name))} as c${i}`)
+  let from = `(select ${values.join(', ')} from jsonb_array_elements($1::text::jsonb) v) x`
+  const column = (alias: string, name: string) => `${alias}.${ident(columnName(name))}`
+  /** The rows of `entity` that the values so far lead to, each of the values they lead on to once. */
+  const climb = (entity: Entity, alias: string, by: readonly string[], to: readonly string[]): void => {
+    const match = [...by.map((name, i) => `${column(alias, name)} = x.c${i}`), `${alias}._live`]
+    const next = to.map((name, i) => `${column(alias, name)} as c${i}`)
+    from = `(select distinct ${next.join(', ')} from ${from} ${lookup(entityTable(entity), alias, match)}) x`
   }
-  return keyRows(rootKey(root, 'p0'), from.join(' '))
+  if (byKey) climb(changed, 'e', given, last.to)
+  for (let depth = steps.length - 1; depth > 0; depth--)
+    climb(entityAt(depth), `p${depth}`, steps[depth]!.from, steps[depth - 1]!.to)
+  const match = steps[0]!.from.map((name, i) => `${column('p0', name)} = x.c${i}`)
+  return keyRows(rootKey(root, 'p0'), `${from} ${lookup(entityTable(root), 'p0', [...match, 'p0._live'])}`)
 }
 
 /** The key of the row `alias` as the dirty log has it. */

@@ -18,8 +18,8 @@ export type HeldPath = { readonly entity: string; readonly mark: string }
 /** More rows than this are as good as all. */
 const mostRows = 10_000
 
-export const heldPaths = (model: Model, view: View, paths: readonly DirtyPath[]): readonly HeldPath[] =>
-  paths.map((path, number) => {
+export const heldPaths = (model: Model, view: View, reach: readonly DirtyPath[]): readonly HeldPath[] =>
+  reach.map((path, number) => {
     const entity = entityOf(model, path.entity)
     const siblings = [...model.entities.values()].filter(({ source }) => source.topic === entity.source.topic)
     const told = entity.source.each ? arrayKey(entity, siblings).parents : keyColumns(entity)

@@ -2,18 +2,22 @@
  * The fields of a view or part as SQL over one row.
  *
  * A shape is read in two layers: `base` selects every field that comes from tables, under its name in lower case, and each @expr
- * is a lateral over those names, so that its SQL stands verbatim. A row in which a non-null field is null (something promised has
+ * is a lateral over those names, so that its SQL stands verbatim. So is a field that is shown by a condition (@allow(when:)): what reads it, and
+ * the table, know it as it is shown. A row in which a non-null field is null (something promised has
  * not arrived) is withheld: `complete` says so, `incomplete` says that something inside was.
  */
 
-import type { Bucket, Field, Part, ValueType } from '../model.ts'
-import { ident, quote, valueSqlType } from '../names.ts'
+import type { Field, Part, ValueType, Where } from '../model.ts'
+import { ident, valueSqlType } from '../names.ts'
+import { readsOf } from '../reads.ts'
 import { aggregateLaterals } from './aggregate.ts'
 import { answerListSql, answerSql } from './answer.ts'
+import { bucketSql } from './bucket.ts'
 import { partOf, type Shape, shapeObject } from './compiled-shape.ts'
 import { listLateral } from './list.ts'
 import type { Reach } from './reach.ts'
 import { type Compilation, columnOf, type RowScope } from './row-scope.ts'
+import { type SqlValue, whereSql } from './where.ts'
 
 type Base = {
   readonly sql: string
@@ -25,13 +29,14 @@ type Base = {
 const asIs = (sql: string): string => sql
 export const outputName = (field: string): string => ident(field.toLowerCase())
 
-/** `members`: in a grouped view, opens the rows of the group as a subquery's start. */
+/** `members`: in a grouped view, opens the rows of the group as a subquery's start; `around`: its fields, what it groups by included. */
 export const compileShape = (
   compilation: Compilation,
   fields: readonly Field[],
   row: RowScope,
   from: string[],
   members?: () => Reach,
+  around: readonly Field[] = fields,
 ): Shape => {
   const flags: string[] = []
   const bases = new Map<string, Base>()
@@ -40,6 +45,7 @@ export const compileShape = (
       sql,
       sqlType: valueSqlType(scalarOf(field)),
       answer: (x) => answerSql(x, scalarOf(field)),
+      sure: isNeverNull(field),
     })
   }
   for (const field of fields) {
@@ -47,14 +53,19 @@ export const compileShape = (
     if (base) bases.set(field.name, base)
   }
 
-  const select = [...bases].map(([name, base]) => `${base.sql} as ${outputName(name)}`)
+  const names = new Map(fields.map(({ name, allow }, i) => [name, allow?.when ? `"_unshown${i}"` : outputName(name)]))
+  const select = [...bases].map(([name, base]) => `${base.sql} as ${names.get(name)}`)
   flags.forEach((flag, i) => {
     select.push(`${flag} as "_incomplete${i}"`)
   })
-  const exprs = inOrder(fields).map(
-    ({ field, sql }) =>
-      `cross join lateral (select (${sql}\n)::${valueSqlType(scalarOf(field))} as ${outputName(field.name)}) ${compilation.alias()}`,
-  )
+  const exprs = inOrder(fields).map((field) => {
+    const base = bases.get(field.name)
+    const { value } = field
+    const type = base?.sqlType ?? valueSqlType(scalarOf(field))
+    const sql = value.kind === 'expr' ? `(${value.sql}\n)::${type}` : names.get(field.name)!
+    const shown = field.allow?.when ? shownSql(field, sql, type, field.allow.when, around) : sql
+    return `cross join lateral (select ${shown} as ${outputName(field.name)}) ${compilation.alias()}`
+  })
   return {
     select,
     exprs,
@@ -71,10 +82,15 @@ export const compileShape = (
   }
 }
 
-const scalarOf = (field: Field): ValueType => {
+export const scalarOf = (field: Field): ValueType => {
   if (field.type.kind === 'part') throw new Error(`${field.name} is a part, not a scalar`)
   return field.type
 }
+
+/** A count, or a sum that is no Long, which alone can be beyond what its type holds. What may be null makes a list read all that it could show. */
+const isNeverNull = (field: Field): boolean =>
+  field.value.kind === 'aggregate' &&
+  (field.value.fn === 'count' || (field.value.fn === 'sum' && valueSqlType(scalarOf(field)) !== 'bigint'))
 
 const baseOf = (
   compilation: Compilation,
@@ -136,19 +152,30 @@ const partLateral = (compilation: Compilation, part: Part, target: RowScope): { 
   }
 }
 
-/** Days and weeks begin at midnight somewhere; minutes and hours are the same everywhere, half-hour zones included. */
-const bucketSql = (sql: string, { by, zone }: Bucket): string =>
-  `date_trunc(${quote(by.toLowerCase())}, ${sql}, ${quote(by === 'DAY' || by === 'WEEK' ? zone : 'UTC')})`
+/** Null, or an empty list, where the condition doesn't hold. */
+const shownSql = (field: Field, sql: string, sqlType: string, when: Where, fields: readonly Field[]): string => {
+  const column = (name: string): SqlValue => {
+    const read = fields.find((candidate) => candidate.name === name)!
+    return { sql: outputName(name), type: scalarOf(read), list: read.list }
+  }
+  const condition = whereSql(when, { column, toOne: ownFields, exists: ownFields })
+  const otherwise = !field.list ? '' : sqlType === 'jsonb' ? ` else '[]'::jsonb` : ` else '{}'::${sqlType}`
+  return `case when ${condition} then ${sql}${otherwise} end`
+}
+const ownFields = (): never => {
+  throw new Error('a field is shown by fields of its own row')
+}
 
-/** @expr fields after those they read. The checker has refused cycles. */
-const inOrder = (fields: readonly Field[]): { field: Field; sql: string }[] => {
-  const ordered: { field: Field; sql: string }[] = []
+/** What is computed from other fields, or shown by them, after those. The checker has refused cycles. */
+const inOrder = (fields: readonly Field[]): readonly Field[] => {
+  const ordered: Field[] = []
   const placed = new Set<string>()
   const place = (field: Field): void => {
-    if (field.value.kind !== 'expr' || placed.has(field.name)) return
+    if ((field.value.kind !== 'expr' && !field.allow?.when) || placed.has(field.name)) return
     placed.add(field.name)
-    for (const input of field.value.inputs) place(fields.find(({ name }) => name === input)!)
-    ordered.push({ field, sql: field.value.sql })
+    const reads = readsOf(field)
+    fields.filter(({ name }) => reads.includes(name)).forEach(place)
+    ordered.push(field)
   }
   fields.forEach(place)
   return ordered

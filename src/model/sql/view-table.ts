@@ -22,25 +22,28 @@ export const tableDdl = (table: {
     `primary key (${table.key.map(ident).join(', ')})`,
   ].join(', ')})`
 
-/**
- * Rows that differ are written, rows that are no longer there go, rows that are the same are left alone. `keys` yields k0, k1, …
- * typed as the table's key; `fresh` yields `columns`. A row's version comes from one sequence and only its owner writes it, so it
- * never goes back (C6). Returns the rows that changed, `key` as `identity` names them: as callers do.
- */
-export const writeSql = (parts: {
+export type WriteParts = {
   readonly table: string
   readonly columns: readonly string[]
   readonly key: readonly string[]
   readonly identity: readonly ViewKey[]
   readonly keys: string
   readonly fresh: string
-}): string => {
+}
+const list = (alias: string, names: readonly string[]): string => names.map((name) => `${alias}.${name}`).join(', ')
+const changedSql = ({ identity }: WriteParts, gone: boolean): string =>
+  `json_build_array(${identity.map(keyText).join(', ')}) as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
+
+/**
+ * Rows that differ are written, rows that are no longer there go, rows that are the same are left alone. `keys` yields k0, k1, …
+ * typed as the table's key; `fresh` yields `columns`. A row's version comes from one sequence and only its owner writes it, so it
+ * never goes back (C6). Returns the rows that changed, `key` as `identity` names them: as callers do.
+ */
+export const writeSql = (parts: WriteParts): string => {
   const columns = parts.columns.map(ident)
   const key = parts.key.map(ident)
   const mutable = columns.filter((column) => !key.includes(column))
-  const list = (alias: string, names: readonly string[]) => names.map((name) => `${alias}.${name}`).join(', ')
-  const changed = (gone: boolean) =>
-    `json_build_array(${parts.identity.map(keyText).join(', ')}) as key, t._tenant as tenant, (select n from stamp) as version, ${gone} as gone`
+  const changed = (gone: boolean) => changedSql(parts, gone)
   return `with keys as materialized (${parts.keys}),
 stamp as materialized (select nextval('forebay.row_version') as n),
 fresh as materialized (${parts.fresh}),
@@ -53,6 +56,19 @@ written as (
   where (${list('t', mutable)}) is distinct from (${list('excluded', mutable)})
   returning ${changed(false)})
 select * from gone union all select * from written`
+}
+
+/** The same for rows that are there, of which `columns` alone are written; `fresh` yields the key too. */
+export const updateSql = (parts: WriteParts): string => {
+  const columns = parts.columns.map(ident)
+  const key = parts.key.map(ident)
+  const match = key.map((column) => `t.${column} = f.${column}`).join(' and ')
+  return `with keys as materialized (${parts.keys}),
+stamp as materialized (select nextval('forebay.row_version') as n),
+fresh as materialized (${parts.fresh})
+update ${parts.table} t set ${columns.map((column) => `${column} = f.${column}`).join(', ')}, _version = (select n from stamp)
+from fresh f where ${match} and (${list('t', columns)}) is distinct from (${list('f', columns)})
+returning ${changedSql(parts, false)}`
 }
 
 /** Deletes the rows of `keys` (k0, k1, …) that `fresh` no longer has. `key`: quoted columns. Rows are looked up, never joined: see `lookup`. */

@@ -1,5 +1,5 @@
 /** What tells two databases apart, in words. */
-import { type Physical, type Table, tableName } from './physical.ts'
+import { indexTerms, type Physical, type Table, tableName } from './physical.ts'
 
 /** `table sales.order: new`, `sales.order column note: was text, is jsonb`, …; empty for databases with equal fingerprints. */
 export const changes = (from: Physical, to: Physical): readonly string[] => {
@@ -54,7 +54,7 @@ const tableShape = (table: Table): (readonly [string, string])[] => {
       (index) =>
         [
           `${name} index ${index.name}`,
-          index.columns.join(', ') + (index.where === undefined ? '' : ` where ${index.where}`),
+          indexTerms(index) + (index.where === undefined ? '' : ` where ${index.where}`),
         ] as const,
     ),
   ]

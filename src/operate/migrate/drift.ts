@@ -4,7 +4,7 @@
  */
 import type { TransactionSql } from 'postgres'
 import { ident, quote } from '../../model/names.ts'
-import { type Physical, type Table, tableName } from './physical.ts'
+import { indexTerms, type Physical, type Table, tableName } from './physical.ts'
 
 /** Empty where the database is as wanted. Tables and plain indexes that the migrations don't name are nobody's business. */
 export const drift = async (tx: TransactionSql, wanted: Physical): Promise<readonly string[]> => {
@@ -70,7 +70,7 @@ const create = (table: Table): string[] => {
     `create table ${on} (${parts.join(', ')})${table.partitionBy === undefined ? '' : ` partition by ${table.partitionBy}`}`,
     ...table.indexes.map(
       (index) =>
-        `create index ${ident(index.name)} on ${on} (${list(index.columns)})${index.where === undefined ? '' : ` where ${index.where}`}`,
+        `create index ${ident(index.name)} on ${on} (${indexTerms(index, ident)})${index.where === undefined ? '' : ` where ${index.where}`}`,
     ),
   ]
 }

@@ -1,24 +1,19 @@
 /** The engine's own tables, in the schema `forebay`. What each column means is said where it is written: src/ingest. */
-import type { Table, TableColumn } from './physical.ts'
+import { identity, optional, required, table } from './engine-table.ts'
+import { parkedKeys } from './parked-keys-table.ts'
+import type { Table } from './physical.ts'
+import { rebuildTables } from './rebuild-tables.ts'
+import { reconcileTables } from './reconcile-tables.ts'
 
-const required = (name: string, type: string, fallback?: string): TableColumn =>
-  fallback === undefined ? { name, type, notNull: true } : { name, type, notNull: true, default: fallback }
-const optional = (name: string, type: string): TableColumn => ({ name, type })
-const identity = (name: string, type: string): TableColumn => ({ name, type, notNull: true, identity: true })
 const position = [required('topic', 'text'), required('partition', 'integer'), required('offset', 'bigint')]
 const bytes = [optional('key', 'bytea'), optional('value', 'bytea'), optional('headers', 'jsonb')]
-
-const table = (
-  name: string,
-  columns: readonly TableColumn[],
-  key: readonly string[],
-  rest: Partial<Table> = {},
-): Table => ({ schema: 'forebay', name, columns, key, indexes: [], ...rest })
 
 /** Entries of one slot share a partition, so that a slot's dead entries can be dropped at once (C10). */
 export const dirtySlots = [0, 1, 2, 3]
 
 export const engineTables: readonly Table[] = [
+  ...rebuildTables,
+  ...reconcileTables,
   table(
     'audit',
     [
@@ -38,7 +33,8 @@ export const engineTables: readonly Table[] = [
     'degraded',
     [
       identity('id', 'bigint'),
-      required('quarantine', 'bigint'),
+      optional('quarantine', 'bigint'),
+      optional('parked', 'bigint'),
       required('generation', 'integer'),
       optional('key', 'text collate "C"'),
       optional('settled_at', 'timestamptz'),
@@ -47,6 +43,7 @@ export const engineTables: readonly Table[] = [
     {
       indexes: [
         { name: 'degraded_generation_key', columns: ['generation', 'key'] },
+        { name: 'degraded_parked', columns: ['parked'] },
         { name: 'degraded_quarantine', columns: ['quarantine'] },
       ],
     },
@@ -75,11 +72,13 @@ export const engineTables: readonly Table[] = [
       required('n', 'integer'),
       optional('origin', 'timestamptz'),
       optional('offsets', 'jsonb'),
+      optional('fanout', 'jsonb'),
     ],
     ['slot', 'id'],
     {
       indexes: [
-        { name: 'dirty_shard_id', columns: ['shard', 'id'] },
+        { name: 'dirty_fanout', columns: ['shard', 'id'], where: 'fanout is not null' },
+        { name: 'dirty_shard_id', columns: ['shard', 'id'], where: 'fanout is null' },
         { name: 'dirty_generation_origin', columns: ['generation', 'origin'] },
         { name: 'dirty_generation_path_origin', columns: ['generation', 'path', 'origin'] },
       ],
@@ -120,18 +119,6 @@ export const engineTables: readonly Table[] = [
     ['entity'],
   ),
   table(
-    'generations',
-    [
-      identity('generation', 'integer'),
-      required('view', 'text'),
-      required('hash', 'text'),
-      required('registered_at', 'timestamptz', 'now()'),
-      optional('retired_at', 'timestamptz'),
-    ],
-    ['generation'],
-    { uniques: [{ name: 'generations_view_hash', columns: ['view', 'hash'] }] },
-  ),
-  table(
     'idempotency',
     [
       required('topic', 'text'),
@@ -155,6 +142,7 @@ export const engineTables: readonly Table[] = [
     ],
     ['topic', 'partition'],
   ),
+  parkedKeys,
   table(
     'polled_rows',
     [required('topic', 'text'), required('key', 'text collate "C"'), required('content', 'bytea')],

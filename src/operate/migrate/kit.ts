@@ -1,6 +1,6 @@
 /** The only door to drizzle: our plain tables in, the SQL that turns one database into the other out. */
 import { createRequire } from 'node:module'
-import type { AnyPgTable, PgColumnBuilderBase, PgTableExtraConfigValue } from 'drizzle-orm/pg-core'
+import type { AnyPgTable, ExtraConfigColumn, PgColumnBuilderBase, PgTableExtraConfigValue } from 'drizzle-orm/pg-core'
 import { type Physical, type Table, type TableColumn, tableName } from './physical.ts'
 
 /**
@@ -66,11 +66,21 @@ const drizzleTable = (
       ...(table.uniques ?? []).map((unique) => pg.unique(unique.name).on(...pick(unique.columns))),
       ...(table.checks ?? []).map((check) => pg.check(check.name, raw(check.sql))),
       ...table.indexes.map((index) => {
-        const on = pg.index(index.name).on(...pick(index.columns))
+        const [first, ...rest] = pick(index.columns).map((column, i) =>
+          ordered(column, index.orders?.[index.columns[i]!]),
+        )
+        const on = pg.index(index.name).on(first!, ...rest)
         return index.where === undefined ? on : on.where(raw(index.where))
       }),
     ]
   })
+}
+
+/** A column of an index as drizzle has it, put into an order: drizzle's own `desc` has the nulls last. */
+const ordered = (column: ExtraConfigColumn, order = 'asc'): ExtraConfigColumn => {
+  if (order.startsWith('desc')) column.desc()
+  if (order.endsWith('nulls first') || order === 'desc') column.nullsFirst()
+  return column
 }
 
 const drizzleColumn = (column: TableColumn): PgColumnBuilderBase => {
@@ -90,6 +100,7 @@ const finish = (statement: string, partitioned: ReadonlyMap<string, string | und
   const spelt = statement
     .replaceAll(' collate "C"[]', '[] collate "C"')
     .replaceAll(/("[^"]+") "bytea"/g, '$1 bytea')
+    .replaceAll('"undefined"."bytea"', 'bytea')
     .replace(/^CREATE SCHEMA "/, 'CREATE SCHEMA IF NOT EXISTS "')
   const table = /^CREATE TABLE (\S+) \(/.exec(spelt)?.[1]
   const by = table === undefined ? undefined : partitioned.get(table)

@@ -22,10 +22,13 @@ const sameKey = (old: Table, next: Table): boolean =>
   JSON.stringify(old.key) === JSON.stringify(next.key) &&
   !old.columns.some((column) => old.key.includes(column.name) && goes(column, next))
 
-/** Whether the column is dropped: the next table has none of that name, or one that its values can't be converted to. */
+/** Whether the column is dropped: the next table has none of that name, one that its values can't be converted to, or one that is computed. */
 export const goes = (column: TableColumn, next: Table): boolean => {
   const other = next.columns.find(({ name }) => name === column.name)
-  return other === undefined || conversion(column.type, other.type) === 'none'
+  if (other === undefined || conversion(column.type, other.type) === 'none') return true
+  const [was, is] = [column.generated !== undefined, other.generated !== undefined]
+  // What is computed is computed anew, so its type is never converted.
+  return was !== is || (was && column.type !== other.type)
 }
 
 export const losses = (from: Physical, to: Physical): readonly Loss[] => {
@@ -41,6 +44,9 @@ export const losses = (from: Physical, to: Physical): readonly Loss[] => {
       old.columns.flatMap((column): Loss[] => {
         const other = next.columns.find(({ name }) => name === column.name)
         const place = `column ${tableName(old)}.${column.name}`
+        if (column.generated !== undefined) return []
+        if (other?.generated !== undefined)
+          return [{ table: old, column: column.name, what: `${place} (computed from now on)` }]
         if (other === undefined) return [{ table: old, column: column.name, what: place }]
         const safe = ['same', 'exact'].includes(conversion(column.type, other.type))
         return safe

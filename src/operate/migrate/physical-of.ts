@@ -2,26 +2,30 @@
 
 import type { Entity, Model } from '../../model/model.ts'
 import { collation, columnName, columnSqlType, snakeCase } from '../../model/names.ts'
-import { entityIndexes, liveSql } from '../../model/sql/entity.ts'
+import { sourcedColumns } from '../../model/sourced.ts'
+import { entityIndexes, type Walk, walksOf } from '../../model/sql/entity.ts'
+import { computedSql, liveSql } from '../../model/sql/live.ts'
 import { engineObjects } from './engine-objects.ts'
 import { engineTables } from './engine-tables.ts'
 import { type Physical, type Table, type TableColumn, tableName } from './physical.ts'
 
 /** Pure: equal models give equal data. */
-export const physicalOf = (model: Model): Physical => ({
-  tables: [...engineTables, ...[...model.entities.values()].map((entity) => entityTableOf(model, entity))].sort(
-    (a, b) => (tableName(a) < tableName(b) ? -1 : 1),
-  ),
-  objects: engineObjects,
-})
+export const physicalOf = (model: Model): Physical => {
+  const walks = walksOf(model)
+  const entities = [...model.entities.values()].map((entity) => entityTableOf(walks, entity))
+  return {
+    tables: [...engineTables, ...entities].sort((a, b) => (tableName(a) < tableName(b) ? -1 : 1)),
+    objects: engineObjects,
+  }
+}
 
-const entityTableOf = (model: Model, entity: Entity): Table => {
+const entityTableOf = (walks: readonly Walk[], entity: Entity): Table => {
   const key = new Set(entity.key)
   return {
     schema: entity.domain,
     name: snakeCase(entity.name),
     columns: [
-      ...entity.columns.map((column) => {
+      ...sourcedColumns(entity).map((column) => {
         const type = columnSqlType(column)
         return {
           name: columnName(column.name),
@@ -30,11 +34,18 @@ const entityTableOf = (model: Model, entity: Entity): Table => {
         }
       }),
       ...rowColumns,
+      ...entity.columns.flatMap(({ computed, ...column }) => {
+        if (computed === undefined) return []
+        const type = columnSqlType(column)
+        return [
+          { name: columnName(column.name), type: type + collation(type), generated: computedSql(column, computed) },
+        ]
+      }),
       ...(entity.conflict === 'FIELD_CLOCK' ? [{ name: '_clocks', type: 'jsonb', notNull: true }] : []),
       { name: '_live', type: 'boolean', generated: liveSql(entity) },
     ],
     key: entity.key.map(columnName),
-    indexes: entityIndexes(model, entity),
+    indexes: entityIndexes(walks, entity),
   }
 }
 

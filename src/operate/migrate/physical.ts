@@ -26,7 +26,13 @@ export type TableColumn = {
   readonly generated?: string
   readonly identity?: boolean
 }
-export type Index = { readonly name: string; readonly columns: readonly string[]; readonly where?: string }
+/** `orders`: what follows a column that isn't plainly ascending: `desc`, `desc nulls last`, `asc nulls first`. `where`: of quoted columns, but for the engine's own. */
+export type Index = {
+  readonly name: string
+  readonly columns: readonly string[]
+  readonly orders?: Readonly<Record<string, string>>
+  readonly where?: string
+}
 
 /** What drizzle has no words for. `sql` may run again on a database that has it; `exists` is an SQL condition. */
 export type EngineObject = {
@@ -37,6 +43,10 @@ export type EngineObject = {
 }
 
 export const empty: Physical = { tables: [], objects: [] }
+
+/** Its columns as they stand in its definition, each named by `spell`. */
+export const indexTerms = ({ columns, orders }: Index, spell = (column: string): string => column): string =>
+  columns.map((column) => `${spell(column)} ${orders?.[column] ?? ''}`.trimEnd()).join(', ')
 
 export const tableName = (table: Pick<Table, 'schema' | 'name'>): string => `${table.schema}.${table.name}`
 

@@ -8,6 +8,7 @@ import type { Statement } from '../../../src/gateway/read/row-sql.ts'
 import { formatFault, parseSchema } from '../../../src/model/load.ts'
 import type { Column, Entity, Model } from '../../../src/model/model.ts'
 import { columnName, columnSqlType, entityTable, ident } from '../../../src/model/names.ts'
+import { sourcedColumns } from '../../../src/model/sourced.ts'
 import { type CompiledView, compileView } from '../../../src/model/sql/compile-view.ts'
 import { installModel } from '../../../src/operate/migrate/install.ts'
 import { developmentKeys } from '../../../src/platform/dev-keys.ts'
@@ -64,11 +65,12 @@ const literal = (column: Column, value: unknown): string | null => {
     : String(value)
 }
 const insert = async (sql: Sql, entity: Entity, rows: Rows[string]): Promise<void> => {
-  const columns = entity.columns.map((column) => ident(columnName(column.name)))
+  const sourced = sourcedColumns(entity)
+  const columns = sourced.map((column) => ident(columnName(column.name)))
   const key = entity.key.map((name) => ident(columnName(name)))
   for (const row of rows) {
-    const values = entity.columns.map((column) => literal(column, row[column.name]))
-    const places = entity.columns.map((column, i) => `$${i + 1}::text::${columnSqlType(column)}`)
+    const values = sourced.map((column) => literal(column, row[column.name]))
+    const places = sourced.map((column, i) => `$${i + 1}::text::${columnSqlType(column)}`)
     await sql.unsafe(
       `insert into ${entityTable(entity)} (${columns.join(', ')}, _epoch, _version, _tie, _partition, _offset)
        values (${places.join(', ')}, 0, 1, 0, 0, 0)
@@ -79,18 +81,19 @@ const insert = async (sql: Sql, entity: Entity, rows: Rows[string]): Promise<voi
 }
 
 /** Rewrites every row of the view from the entities. */
-const refresh = async (sql: Sql, model: Model, compiled: CompiledView): Promise<void> => {
-  const root = model.entities.get(compiled.view.of)!
-  const key = root.key.map((name) => ident(columnName(name)))
-  const [all] = await sql.unsafe<{ keys: string }[]>(
-    `select coalesce(jsonb_agg(jsonb_build_array(${key.join(', ')})), '[]')::text as keys from ${entityTable(root)}`,
-  )
-  let keys = all!.keys
-  if (compiled.regroup) {
-    const groups = await sql.unsafe<{ k: string }[]>(compiled.regroup, [keys])
-    keys = `[${groups.map(({ k }) => k).join(',')}]`
+const refresh = async (sql: Sql, { nodes, recompute, table }: CompiledView): Promise<void> => {
+  const keysOf = async (text: string) => {
+    const [row] = await sql.unsafe<{ keys: string }[]>(
+      `select coalesce(jsonb_agg(distinct k), '[]')::text as keys from (${text}) k`,
+    )
+    return row!.keys
   }
-  await sql.unsafe(compiled.recompute, [keys])
+  for (const { rollup, part, keys } of nodes.toReversed()) {
+    const statement = rollup?.contribute ?? part?.recompute
+    if (statement !== undefined) await sql.unsafe(statement, [await keysOf(keys)])
+  }
+  const groups = `union all select jsonb_build_array(_group) from ${table.table}`
+  await sql.unsafe(recompute, [await keysOf(`${nodes[0]!.keys} ${table.grouped ? groups : ''}`)])
 }
 
 export const startWorld = async (options: {
@@ -108,11 +111,11 @@ export const startWorld = async (options: {
   const views = new Map([...model.views.values()].map((view) => [view.name, compileView(model, view)]))
   for (const { view, table, ddl } of views.values()) {
     for (const statement of ddl) await sql.unsafe(statement)
-    await sql`insert into forebay.generations (view, hash) values (${view.name}, ${table.hash})`
+    await sql`insert into forebay.generations (view, hash, filled_at) values (${view.name}, ${table.hash}, now())`
   }
   const write = async (rows: Rows): Promise<void> => {
     for (const [name, some] of Object.entries(rows)) await insert(sql, model.entities.get(name)!, some)
-    for (const compiled of views.values()) await refresh(sql, model, compiled)
+    for (const compiled of views.values()) await refresh(sql, compiled)
   }
   for (const topic of new Set([...model.entities.values()].map(({ source }) => source.topic))) {
     await sql`insert into forebay.positions (topic, partition, next_offset, frontier, observed_at, observed_end) values (${topic}, 0, 42, clock_timestamp() + interval '1 hour', clock_timestamp() + interval '1 hour', 42)`
@@ -128,9 +131,11 @@ export const startWorld = async (options: {
       port: 0,
       host: '127.0.0.1',
       tombstoneTtl: 'P30D',
+      rollbackWindowMs: 3_600_000,
       production: false,
       dataDir,
       quarantineCap: 1000,
+      reconcileShare: 0.02,
       journal: usualJournal,
       secret: 'a secret that every run of the tests shares',
       databaseUrl,
