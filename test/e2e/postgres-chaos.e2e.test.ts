@@ -1,15 +1,17 @@
 /** Postgres as networks, disks and operators treat it, under ingest at work. Ends equal to the oracle; nothing is applied twice. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startPostgres } from '../../src/platform/embedded-postgres.ts'
 import type { Sql } from '../../src/platform/postgres.ts'
 import { hold, untilBlocked } from '../law/stage.ts'
 import { freePorts } from '../support/child.ts'
 import { type Running, startForebay } from '../support/forebay.ts'
 import { canMount, mountSmall } from '../support/small-disk.ts'
-import { startToxiproxy, type Toxic } from '../support/toxiproxy.ts'
+import { BUILD_MS, buildToxiproxy, startToxiproxy, type Toxic } from '../support/toxiproxy.ts'
 import { appendAll, type Chaos, expectEnd, left, makeChaos } from './chaos.ts'
 import { breakerOf, connected, later, ready } from './fault-shop.ts'
+
+beforeAll(buildToxiproxy, BUILD_MS)
 
 /** FOREBAY_CHAOS_ROUNDS: how often each fault of the network comes. */
 const rounds = Number(process.env.FOREBAY_CHAOS_ROUNDS ?? 1)

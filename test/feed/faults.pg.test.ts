@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { until } from '../kafka/client.ts'
 import { type OwnSource, startOwnSource } from '../support/source-postgres.ts'
-import { startToxiproxy } from '../support/toxiproxy.ts'
+import { BUILD_MS, buildToxiproxy, startToxiproxy } from '../support/toxiproxy.ts'
 import {
   declare,
   type Engine,
@@ -19,6 +19,8 @@ import {
   startHere,
   untilEqual,
 } from './world.ts'
+
+beforeAll(buildToxiproxy, BUILD_MS)
 
 const fill = `insert into items (id, n) select i, i from generate_series(1, 500) i;
   insert into lines (item_id, no, amount) select i, 1, i from generate_series(1, 100) i`

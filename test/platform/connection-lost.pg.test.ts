@@ -1,11 +1,13 @@
 /** What a pool does where a connection is lost, and leaves undone. */
 import { type AddressInfo, createServer, type Socket, connect as tcp } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { codeOf, connect, isRetriable } from '../../src/platform/postgres.ts'
 import { untilBlocked } from '../law/stage.ts'
 import { type Database, freshDatabase } from '../support/postgres.ts'
-import { startToxiproxy } from '../support/toxiproxy.ts'
+import { BUILD_MS, buildToxiproxy, startToxiproxy } from '../support/toxiproxy.ts'
+
+beforeAll(buildToxiproxy, BUILD_MS)
 
 let database: Database
 const fresh = async (): Promise<Database> => (database ??= await freshDatabase())

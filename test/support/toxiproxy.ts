@@ -28,9 +28,9 @@ export type Toxiproxy = {
   stop(): Promise<void>
 }
 
-/** In front of a port of 127.0.0.1. Fails when it can't be built, saying what to install. */
+/** In front of a port of 127.0.0.1. Fails when it can't be built, saying what to install. `beforeAll(buildToxiproxy, BUILD_MS)` first. */
 export const startToxiproxy = async (target: number): Promise<Toxiproxy> => {
-  const binary = await build()
+  const binary = await buildToxiproxy()
   const [api, port] = (await freePorts(2)) as [number, number]
   const child = startChild(binary, ['-host', '127.0.0.1', '-port', String(api)])
   const ask = async (method: string, path: string, body?: object): Promise<void> => {
@@ -57,7 +57,9 @@ export const startToxiproxy = async (target: number): Promise<Toxiproxy> => {
   }
 }
 
-const build = async (): Promise<string> => {
+/** On a machine where Go has built nothing yet it takes a minute or more, which is no test's own. */
+export const BUILD_MS = 660_000
+export const buildToxiproxy = async (): Promise<string> => {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'forebay')
   const binary = join(cache, `toxiproxy-${version}`)
   if (await exists(binary)) return binary
@@ -66,7 +68,10 @@ const build = async (): Promise<string> => {
   await mkdir(cache, { recursive: true })
   const partial = await mkdtemp(`${binary}.partial-`)
   const env = { ...process.env, GOBIN: partial, GOFLAGS: '-modcacherw' }
-  await run(go, ['install', `github.com/Shopify/toxiproxy/v2/cmd/server@${version}`], { env, timeout: 600_000 })
+  await run(go, ['install', `github.com/Shopify/toxiproxy/v2/cmd/server@${version}`], {
+    env,
+    timeout: BUILD_MS - 60_000,
+  })
   // Two runs may build at once: the last rename wins, both are equal.
   await rename(join(partial, 'server'), binary)
   await rm(partial, { recursive: true, force: true })
