@@ -8,6 +8,7 @@ import type { Served } from './freshness/serving.ts'
 import type { Status } from './freshness/status.ts'
 import type { Plan } from './plan.ts'
 import type { Fields } from './read/project.ts'
+import type { Variables } from './variables.ts'
 
 /** One row as its reader may see it. `key`: the JSON of its values' texts, in the order of ViewTable.key. `asOf`: milliseconds; null: no bound. */
 export type ViewRow = {
@@ -57,10 +58,17 @@ export type Context = {
   readonly freshness: (view: string) => ViewFreshness
   /** Told of rows that are older than what `freshness` says. */
   readonly older: (view: string, asOf: number) => void
+  /**
+   * wait: until what the operation is about is as fresh as it and the request's headers ask; at once where there is nothing to wait for. Throws and
+   * rejects with what refuses the operation, the second time as the first.
+   */
+  readonly wait: (variables: Variables) => Promise<Reader> | Reader
+  /** False where the answer is older than asked, since that was to be served; undefined where nothing was asked. */
+  readonly met: () => boolean | undefined
   readonly status: () => Promise<Status>
   /** The upper bound of the primary's clock. */
   readonly now: () => number
-  /** Set once the operation is planned. */
+  /** Set once it has been waited for what the operation asks. */
   reader?: Reader
   /** Set where the operation was executed and Apollo Server must say how it went. */
   result?: ExecutionResult

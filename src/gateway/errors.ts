@@ -29,6 +29,16 @@ export const statusOf = (code: ErrorCode): number => status[code]
 export const refusal = (code: ErrorCode, message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code, http: { status: status[code] } } })
 
+/** What was asked, and what is, by view. No value of a row stands in it. */
+export type Stale = {
+  readonly message: string
+  readonly asked: Readonly<Record<string, unknown>>
+  readonly views: Readonly<Record<string, unknown>>
+}
+/** Refuses the whole request, since nothing fresh enough can be answered. */
+export const staleError = ({ message, ...stale }: Stale): GraphQLError =>
+  new GraphQLError(message, { extensions: { code: 'STALE', http: { status: status.STALE }, stale } })
+
 /** Fails one field: its siblings are answered, so the HTTP status stays 200. */
 export const fieldError = (code: ErrorCode, message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code } })
@@ -81,5 +91,7 @@ export const formatError = (
     }
   }
   const rebuild = code === 'VIEW_REBUILDING' ? { rebuild: formatted.extensions?.rebuild } : {}
-  return { message: formatted.message.replace(/ Did you mean .*$/s, ''), ...place, extensions: { code, ...rebuild } }
+  const stale = code === 'STALE' ? { stale: formatted.extensions?.stale } : {}
+  const extensions = { code, ...rebuild, ...stale }
+  return { message: formatted.message.replace(/ Did you mean .*$/s, ''), ...place, extensions }
 }

@@ -10,23 +10,28 @@ import type { Readiness } from '../platform/health.ts'
 import type { RequestContext, Route } from '../platform/http.ts'
 import { counter } from '../platform/metrics.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
+import { present } from '../platform/present.ts'
 import { connectRedis } from '../platform/redis.ts'
 import { type Authenticate, configuredAuthenticator, type Identity } from './access/auth.ts'
 import { deriveKeys, readSecret } from './access/secret.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
-import type { Context } from './context.ts'
+import type { Context, Reader } from './context.ts'
 import { refusal } from './errors.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
-import { aged, type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
+import { askedByHeaders, stricter } from './freshness/asked.ts'
+import { type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
+import { createPrompt } from './freshness/prompt.ts'
 import { createServing } from './freshness/serving.ts'
+import { openStands } from './freshness/stand.ts'
 import { countCrossings, readStatus } from './freshness/status.ts'
 import { watchViews } from './freshness/view-metrics.ts'
+import { createWait } from './freshness/wait.ts'
 import { startWatch } from './freshness/watch.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
 import { startLease } from './lease.ts'
 import { limits } from './limits.ts'
-import { createPlanner, notRunning, type Plan } from './plan.ts'
+import { createPlanner, type Plan } from './plan.ts'
 import { createProjector } from './read/project.ts'
 import { createReader, type ReaderParts } from './read/reader.ts'
 import { createRowCache } from './read/row-cache.ts'
@@ -61,15 +66,6 @@ const tenantless = counter({
   help: 'Reads that saw nothing because the token carries no tenant.',
   labels: ['view'],
 })
-/** Asking for freshness comes in a later step; until then a request that needs it is refused, not answered regardless. */
-const askingHeaders = [
-  'forebay-max-staleness',
-  'forebay-after',
-  'forebay-consistency',
-  'forebay-on-stale',
-  'forebay-wait',
-]
-
 /** Throws when the configuration or Postgres doesn't let it start. */
 export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
   const { config, model, sql } = options
@@ -81,10 +77,10 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const tables = new Map([...bases].map(([name, { table }]) => [name, table]))
   const clock = databaseClock(sql)
   await clock.refresh()
-  const watch = await startWatch(
+  const watch = await startWatch({
     sql,
-    createServing(model, bases, (generation) => loadDefinition(sql, generation)),
-  )
+    servingOf: createServing(model, bases, (generation) => loadDefinition(sql, generation)),
+  })
   const lease = startLease(sql, () => watch.current()?.serving.catalog)
   const metrics = watchViews(watch, bases.values(), clock)
   const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
@@ -118,27 +114,47 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     tenantless: (view) => tenantless.inc({ view }),
   }
 
+  const stands = openStands<ReaderParts>({
+    primary: { watch, reads: parts },
+    replicas: undefined,
+    wait: createWait(watch, createPrompt(sql)),
+    now: () => clock.upper(),
+  })
+
   /** The snapshot is taken before any row is read, so what it says holds for all of them. */
-  const open = (identity: Identity, requestId: string): Context => {
-    const snapshot = watch.current()
-    const known = new Map<string, ViewFreshness>()
+  const open = (identity: Identity, { request, requestId, response }: RequestContext): Context => {
+    const asked = askedByHeaders(request.headers, keys.position)
     let plan: Plan | undefined
+    let waiting: Promise<Reader> | undefined
     /** The fields that the answer is about, where rows are read by key and no rule looks at others (C22). */
     const shown = (view: string): Shown => {
       const classes = verdictOf(identity).views.get(view)?.classes
       const unruled = classes?.every(({ rules }) => rules.length === 0)
       return unruled && plan && !plan.whole.has(view) ? plan.columns.get(view) : undefined
     }
-    const freshness = (view: string): ViewFreshness => {
-      if (!snapshot) throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
-      const basis = snapshot.serving.views.get(view)?.basis
-      if (!basis) throw refusal('UNAVAILABLE', `${view} is not kept yet: no ingest process has registered it.`)
-      let found = known.get(view)
-      if (!found) {
-        found = viewFreshness(snapshot, basis, clock.upper(), shown(view))
-        known.set(view, found)
+    const gone = (left: () => void): (() => void) => {
+      response.once('close', left)
+      return () => response.off('close', left)
+    }
+    const stand = stands({ shown, gone })
+    const { freshness, served, older, floor } = stand
+    /** Of what is served once it has been waited for. */
+    const opened = ({ columns }: Plan): Reader => {
+      for (const [view, fields] of columns) {
+        freshness(view)
+        const refused = rebuilding(served(view), { view, fields })
+        if (refused) throw refused
       }
-      return found
+      const none: ReadonlySet<string> = new Set()
+      return createReader(stand.reads(), {
+        verdict: verdictOf(identity),
+        claims: identity.claims,
+        columns: (view) => columns.get(view) ?? none,
+        served,
+        freshness,
+        older,
+        floor,
+      })
     }
     return {
       identity,
@@ -147,12 +163,22 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       planned: (made) => {
         plan = made
       },
-      served: (view) => snapshot?.serving.views.get(view),
+      served,
       freshness,
-      older: (view, asOf) => known.set(view, aged(freshness(view), clock.upper(), asOf)),
+      older,
+      wait: (variables) => {
+        const made = plan
+        if (!made) throw new Error('what is not planned was waited for')
+        if (waiting) return waiting
+        const ask = made.fresh ? stricter(asked, made.fresh(variables, keys.position)) : asked
+        waiting = stand.settle(ask, made.columns.keys())?.then(() => opened(made))
+        return waiting ?? opened(made)
+      },
+      met: stand.met,
       touched: new Set(),
       now: () => clock.upper(),
       status: async () => {
+        const snapshot = stand.seen()
         if (!snapshot) throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
         const status = await readStatus(sql, snapshot, bases, clock.upper())
         return { ...status, crossTenant: countCrossings(run, crossings(model)) }
@@ -165,19 +191,15 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       const { verdict } = context
       const plan = planOf(document, operation, variables, { full, roots, role: roleSchema(verdict) }, verdict)
       context.planned(plan)
-      for (const [view, fields] of plan.columns) {
-        context.freshness(view)
-        const refused = rebuilding(context.served(view), { view, fields })
-        if (refused) throw refused
+    },
+    wait: (variables, context) => {
+      const reader = context.wait(variables)
+      if (!(reader instanceof Promise)) {
+        context.reader = reader
+        return undefined
       }
-      const none: ReadonlySet<string> = new Set()
-      context.reader = createReader(parts, {
-        verdict,
-        claims: context.identity.claims,
-        columns: (view) => plan.columns.get(view) ?? none,
-        served: context.served,
-        freshness: context.freshness,
-        older: context.older,
+      return reader.then((found) => {
+        context.reader = found
       })
     },
     execute: async (document, operationName, variables, context) =>
@@ -188,23 +210,21 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         variableValues: variables,
         operationName,
       }),
-    respond: ({ touched, freshness, now }) => {
+    respond: ({ touched, freshness, now, met }) => {
       const views = new Map([...touched].flatMap((view) => tryFreshness(freshness, view)))
       const said = answerFreshness(views, now(), keys.position)
       return said
-        ? { extensions: { freshness: said }, headers: freshnessHeaders(said) }
+        ? { extensions: { freshness: { ...said, ...present({ met: met() }) } }, headers: freshnessHeaders(said) }
         : { extensions: {}, headers: [] }
     },
   }
   const server = await startGraphqlServer(full, steps)
 
-  const route = graphqlRoute(async (asked, { request, requestId }: RequestContext) => {
-    const identity = await authenticate(request.headers.authorization)
-    const asking = askingHeaders.find((name) => request.headers[name] !== undefined)
-    if (asking !== undefined) throw notRunning(`The header ${asking}`)
+  const route = graphqlRoute(async (asked, request: RequestContext) => {
+    const identity = await authenticate(request.request.headers.authorization)
     const leave = lease.enter(watch.current()?.serving.catalog ?? 0)
     try {
-      return await server.run(asked, open(identity, requestId))
+      return await server.run(asked, open(identity, request))
     } finally {
       leave()
     }

@@ -21,6 +21,7 @@ import {
 } from 'graphql'
 import type { Shape, Verdict } from './access/verdict.ts'
 import { refusal } from './errors.ts'
+import { readFresh } from './freshness/fresh-directive.ts'
 import { checkDocument, checkRows, checkVariables, limits } from './limits.ts'
 
 export type Plan = {
@@ -33,6 +34,8 @@ export type Plan = {
   readonly roots: readonly { readonly root: Root; readonly node: FieldNode }[]
   /** Variables that hold conditions or orders: their values name fields too. */
   readonly inputs: readonly { readonly variable: string; readonly type: GraphQLInputType }[]
+  /** What `@fresh` asks; undefined: there is none. */
+  readonly fresh: ReturnType<typeof readFresh>
 }
 /** A field of Query that answers with rows of a view. */
 export type Root = { readonly view: string; readonly many: boolean; readonly key: ReadonlySet<string> }
@@ -92,7 +95,6 @@ const makePlan = (
     throw refusal('BAD_USER_INPUT', `There is no ${operation.operation} here: what is read changes at its sources.`)
   }
   checkDocument(document, operation)
-  if (operation.directives?.some(({ name }) => name.value === 'fresh')) throw notRunning('@fresh')
   const fragments = new Map<string, FragmentDefinitionNode>(
     document.definitions.flatMap((one) => (one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one]] : [])),
   )
@@ -167,18 +169,12 @@ const makePlan = (
     if (definition.defaultValue) checkInput(valueFromASTUntyped(definition.defaultValue), input, schemas, verdict)
     return [{ variable: definition.variable.name.value, type: input }]
   })
-  return { document, operation, columns, whole, roots, inputs }
+  return { document, operation, columns, whole, roots, inputs, fresh: readFresh(operation) }
 }
 
 /** Fields by name, none of them this one. */
 const isFieldsOnly = ({ selectionSet }: FieldNode, without: string): boolean =>
   selectionSet?.selections.every((one) => one.kind === Kind.FIELD && one.name.value !== without) ?? false
-
-export const notRunning = (what: string): Error =>
-  refusal(
-    'BAD_USER_INPUT',
-    `${what} is not running yet: leave it out. The answer says how fresh it is in extensions.freshness.`,
-  )
 
 const rowsAsked = (plan: Plan, variables: Readonly<Record<string, unknown>>): number => {
   let rows = 0

@@ -64,6 +64,7 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
               throw refusal('BAD_USER_INPUT', 'Several operations stand in the document: say which with operationName.')
             steps.plan(document, operation, request.variables ?? {}, contextValue)
             shortWay.learnDocument(source, document)
+            await steps.wait(request.variables ?? {}, contextValue)
           },
           willSendResponse: async ({ request, response, errors, contextValue }) => {
             if (response.body.kind !== 'single') return

@@ -6,7 +6,8 @@
 import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import type { Context } from './context.ts'
-import type { GraphqlAnswer, GraphqlRequest, Steps, Variables } from './steps.ts'
+import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
+import type { Variables } from './variables.ts'
 
 export type ShortWay = {
   /** Undefined where Apollo must answer. What was executed is then left in the context. */
@@ -59,6 +60,8 @@ export const createShortWay = (steps: Steps): ShortWay => {
     if (!operation) return undefined
     try {
       steps.plan(document, operation, variables, context)
+      const waiting = steps.wait(variables, context)
+      if (waiting) await waiting
     } catch {
       return undefined
     }

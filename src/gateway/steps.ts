@@ -1,11 +1,13 @@
 /** What stands between HTTP and an answer: the request as the shell gives it, and the steps it asks for. */
 import type { DocumentNode, ExecutionResult, OperationDefinitionNode } from 'graphql'
 import type { Context } from './context.ts'
+import type { Variables } from './variables.ts'
 
-export type Variables = Readonly<Record<string, unknown>>
 export type Steps = {
   /** Throws what refuses the operation. */
   plan(document: DocumentNode, operation: OperationDefinitionNode, variables: Variables, context: Context): void
+  /** Once it is planned. Rejects with what refuses the operation; undefined where there is nothing to wait for. */
+  wait(variables: Variables, context: Context): Promise<void> | undefined
   execute(
     document: DocumentNode,
     operationName: string | undefined,

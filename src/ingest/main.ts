@@ -25,6 +25,7 @@ import { byKey, frozenOwner, plans, statementMs, unpublished } from './session-s
 import { startTrimming } from './source/journal-trim.ts'
 import { startObserver } from './source/observe.ts'
 import { watchPartitions } from './source/partition-metrics.ts'
+import { listenForPrompts } from './source/prompted.ts'
 import { watchSilence } from './source/silent-topics.ts'
 import { startSweeper } from './sweep.ts'
 import { startViewFloors } from './view-floors.ts'
@@ -103,6 +104,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
     ...(source.kind === 'kafka' ? { heard: watchSilence(model) } : {}),
     entitiesOf: intake.entitiesOf,
   })
+  const prompts = listenForPrompts(sql, observer)
   const metrics = watchPartitions({ sql, clock, assigned: pump.assigned })
   const spare = connect(config.databaseUrl, { max: 1, name: 'sweep', settings: plans })
   const sweeper = startSweeper({
@@ -186,6 +188,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
       await sweeper.stop()
       await floors.stop()
       await maintainer.stop()
+      await prompts.stop()
       await observer.stop()
       await connectors?.stop()
       await metrics.stop()

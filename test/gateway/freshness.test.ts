@@ -19,6 +19,8 @@ const partition = (topic: string, behind: number | null, more: Partial<Snapshot[
   topicId: null,
   partition: 0,
   epoch: 1,
+  epochStart: null,
+  sourceLsn: null,
   nextOffset: '9007199254740993',
   frontier: behind === null ? null : now - behind,
   sourceFrontier: null,
@@ -40,6 +42,7 @@ const pending = (origin: number | null = null, unknown = false, generation = 7, 
 const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   partitions: [partition('a', 100), partition('b', 300)],
   pending: [pending()],
+  pendingOffsets: null,
   at: now,
   sources: new Map(),
   parked: [],
@@ -247,8 +250,11 @@ test('an answer is as far as its least view, and its token holds all their posit
   expect(answerFreshness(new Map([['Other', other]]), now, key)).toMatchObject({ basis: 'SOURCE' })
   const position = verify(answer!.position, key)
   expect(JSON.parse(inflateRawSync(position!).toString())).toEqual({
-    a: { id: null, at: { 0: [1, '9007199254740993'] } },
-    b: { id: null, at: { 0: [1, '9007199254740993'] } },
+    at: now,
+    of: {
+      a: { id: null, at: { 0: [1, '9007199254740993'] } },
+      b: { id: null, at: { 0: [1, '9007199254740993'] } },
+    },
   })
   expect(verify(`${answer!.position.slice(0, -1)}x`, key)).toBeUndefined()
   expect(answerFreshness(new Map(), now, key)).toBeUndefined()
@@ -261,7 +267,10 @@ test('C27 a token names the very topic, so that one made anew under its name is 
     return answerFreshness(new Map([['Card', view]]), now, key)!.position
   }
   const read = (token: string) => JSON.parse(inflateRawSync(verify(token, key)!).toString())
-  expect(read(tokenOf('one'))).toMatchObject({ a: { id: 'one', at: { 0: [1, '9007199254740993'] } }, b: { id: null } })
+  expect(read(tokenOf('one')).of).toMatchObject({
+    a: { id: 'one', at: { 0: [1, '9007199254740993'] } },
+    b: { id: null },
+  })
   expect(tokenOf('one')).not.toBe(tokenOf('other'))
 })
 

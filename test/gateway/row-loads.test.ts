@@ -32,7 +32,8 @@ test('keys that requests ask for in one turn go out as one statement, each once;
   const { statements, run } = recorder()
   const loads = createRowLoads(run, undefined)
   const ask = async (tenant: string, key: string, ...fields: string[]) =>
-    (await loads.shared(basis, 'LOG', reading(tenant, ...fields)).load({ key: [key], asOf: null }))?.row.fields
+    (await loads.shared(basis, 'LOG', reading(tenant, ...fields)).load({ key: [key], asOf: null, floor: null }))?.row
+      .fields
   const answers = await Promise.all([
     ask('acme', 'a', 'x'),
     ask('acme', 'b', 'x'),
@@ -52,8 +53,8 @@ test('what row rules bind is not shared between requests', async () => {
   const { statements, run } = recorder()
   const loads = createRowLoads(run, undefined)
   await Promise.all([
-    loads.own(reading('acme')).load({ key: ['a'], asOf: null }),
-    loads.own(reading('acme')).load({ key: ['a'], asOf: null }),
+    loads.own(reading('acme')).load({ key: ['a'], asOf: null, floor: null }),
+    loads.own(reading('acme')).load({ key: ['a'], asOf: null, floor: null }),
   ])
   expect(statements).toHaveLength(2)
 })

@@ -1,7 +1,6 @@
 /** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
-import { deflateRawSync } from 'node:zlib'
-import { sign } from '../access/secret.ts'
 import { aged, type Basis, type FreshnessState, iso, type Partition, type ViewFreshness, worst } from './freshness.ts'
+import { positionToken } from './position-token.ts'
 import type { Trouble } from './trouble.ts'
 
 export type AnswerFreshness = {
@@ -29,36 +28,22 @@ type ViewAnswer = {
 const oldest = (bounds: readonly (number | null)[]): number | null =>
   bounds.length === 0 || bounds.includes(null) ? null : Math.min(...(bounds as number[]))
 
-/** Of one view's partitions, which are the same array for as long as a snapshot lasts. */
-const tokens = new WeakMap<readonly Partition[], string>()
-const positionOf = (views: readonly ViewFreshness[], key: Buffer): string => {
+/** Of one view's partitions, which are the same array for as long as a snapshot lasts; for a while, since each costs a signature. */
+const tokens = new WeakMap<readonly Partition[], { readonly at: number; readonly token: string }>()
+const tokenMs = 100
+/** `now` is rounded up: a later moment than that of the read is as true. */
+const positionOf = (views: readonly ViewFreshness[], now: number, key: Buffer): string => {
+  const at = Math.ceil(now / tokenMs) * tokenMs
   const [first, ...others] = views
   if (!first || others.length > 0) {
     const all = new Map(views.flatMap((view) => view.partitions).map((one) => [`${one.topic}-${one.partition}`, one]))
-    return positionToken([...all.values()], key)
+    return positionToken([...all.values()], at, key)
   }
-  let token = tokens.get(first.partitions)
-  if (token === undefined) {
-    token = positionToken(first.partitions, key)
-    tokens.set(first.partitions, token)
-  }
+  const known = tokens.get(first.partitions)
+  if (known?.at === at) return known.token
+  const token = positionToken(first.partitions, at, key)
+  tokens.set(first.partitions, { at, token })
   return token
-}
-
-/** A topic's own id is in it, where its log gives one: of a topic made anew under that name the same offsets say nothing (C27). */
-type Positions = {
-  readonly id: string | null
-  readonly at: Record<string, readonly [epoch: number, nextOffset: string]>
-}
-
-/** Signed, and packed since it travels in a header: topic → Positions, by partition. */
-const positionToken = (partitions: readonly Partition[], key: Buffer): string => {
-  const position: Record<string, Positions> = {}
-  for (const { topic, topicId, partition, epoch, nextOffset } of partitions) {
-    position[topic] ??= { id: topicId, at: {} }
-    position[topic].at[partition] = [epoch, nextOffset]
-  }
-  return sign(deflateRawSync(JSON.stringify(position)), key)
 }
 
 /** `views`: those that the answer speaks of; undefined for an answer without rows. `now`: the upper bound of the primary's clock. */
@@ -79,7 +64,7 @@ export const answerFreshness = (
     // A bound about sources is never later than the one about the log, so among others it counts as one of those.
     basis: all.every(({ basis }) => basis === 'SOURCE') ? 'SOURCE' : 'LOG',
     views: Object.fromEntries(named.map(([name, view]) => [name, viewAnswer(view)])),
-    position: positionOf(all, key),
+    position: positionOf(all, now, key),
   }
 }
 const viewAnswer = ({ asOf, lagMs, maxLagMs, state, basis, logAsOf, sources }: ViewFreshness): ViewAnswer => ({

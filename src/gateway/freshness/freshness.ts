@@ -40,6 +40,10 @@ export type Partition = StoredPartition & {
   readonly topicId: string | null
   readonly partition: number
   readonly epoch: number
+  /** Where its present epoch began; null: it is the first. */
+  readonly epochStart: string | null
+  /** Of the source's own log: all that it had committed up to there is applied; null: not known, or it can't be asked. */
+  readonly sourceLsn: string | null
   readonly frontier: number | null
 }
 /**
@@ -51,6 +55,14 @@ type Pending = {
   readonly path: number
   readonly origin: number | null
   readonly unknown: boolean
+}
+/** Of a path's entries that stem from changes of a partition: the first offset of the earliest batch. */
+type PendingOffset = {
+  readonly generation: number
+  readonly path: number
+  readonly topic: string
+  readonly partition: number
+  readonly first: string
 }
 /** A generation of which some rows, or every row, depend on records in quarantine (or did a moment ago), or on parked keys. */
 type Degraded = { readonly generation: number; readonly every: boolean }
@@ -73,6 +85,8 @@ export type Snapshot = {
   readonly sources: ReadonlyMap<string, SourceBound>
   readonly partitions: readonly Partition[]
   readonly pending: readonly Pending[]
+  /** Null: nobody asked for it, or the log is too deep to be read for it. */
+  readonly pendingOffsets: readonly PendingOffset[] | null
   readonly parked: readonly Parked[]
   readonly parkedKeys: readonly ParkedKeys[]
   readonly degraded: readonly Degraded[]
@@ -127,8 +141,23 @@ const parkedSql = `select topic, entity, count(*) as count, (array_agg(concat_ws
   from forebay.quarantine where state in ('PARKED', 'WAITING') or state in ('SUPERSEDED', 'REDRIVEN') and settled_at >= least(
     (select min(frontier) from forebay.positions), (select min(to_timestamp(p.origin / 1000.0)) from pending p))
   group by topic, entity, settled_at is null`
-const snapshotSql = `with pending as materialized (${pendingSql}) select json_build_object(
-  'partitions', ${array('x', `select topic, topic_id as "topicId", partition, epoch, next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions order by topic, partition`)},
+/** More entries than this aren't read for their offsets: then their origins tell. */
+const mostOffsets = 1_000
+const offsetsSql = `(with entries as materialized (
+    select generation, path, offsets from forebay.dirty where offsets is not null and offsets <> '{}' limit ${mostOffsets + 1})
+  select case when (select count(*) from entries) <= ${mostOffsets} then ${array(
+    'x',
+    `select generation, path, t.key as topic, p.key::int as partition, min(p.value::bigint)::text as first
+     from entries cross join jsonb_each(offsets) t cross join jsonb_each_text(t.value) p group by 1, 2, 3, 4`,
+  )} end)`
+const snapshotSql = (offsets: boolean) => `with pending as materialized (${pendingSql}) select json_build_object(
+  'pendingOffsets', ${offsets ? offsetsSql : 'null'},
+  'partitions', ${array(
+    'x',
+    `select topic, topic_id as "topicId", partition, epoch,
+    (select first_offset::text from forebay.epochs e where e.topic = p.topic and e.partition = p.partition and e.epoch = p.epoch) as "epochStart",
+    null as "sourceLsn", next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions p order by topic, partition`,
+  )},
   'pending', ${array('x', 'select * from pending')},
   'parked', ${array('x', parkedSql)},
   'parkedKeys', ${array('x', parkedKeysSql)},
@@ -137,9 +166,15 @@ const snapshotSql = `with pending as materialized (${pendingSql}) select json_bu
   'registered', ${registeredSql},
   'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
 
-/** One statement, so one moment. Throws what Postgres throws. */
-export const readSnapshot = async (sql: Sql): Promise<Snapshot & { readonly registered: Registered }> => {
-  const [row] = await sql.unsafe<{ snapshot: string }[]>(snapshotSql, [], { prepare: true })
+const snapshotTexts = { with: snapshotSql(true), without: snapshotSql(false) } as const
+
+/** One statement, so one moment. `offsets`: what is pending is to be told by its offsets too. Throws what Postgres throws. */
+export const readSnapshot = async (
+  sql: Sql,
+  offsets = false,
+): Promise<Snapshot & { readonly registered: Registered }> => {
+  const text = snapshotTexts[offsets ? 'with' : 'without']
+  const [row] = await sql.unsafe<{ snapshot: string }[]>(text, [], { prepare: true })
   type Stored = Omit<Snapshot, 'sources'> & { readonly registered: Registered }
   return { ...(JSON.parse(row!.snapshot) as Stored), sources: new Map() }
 }
@@ -195,9 +230,31 @@ const pendingOf = (snapshot: Snapshot, basis: ViewBasis): readonly Pending[] => 
 }
 
 /** Whether what a path of the log leads to can alter what is shown. Below 0: keys that a path has led to. */
-const touches = ({ touched }: ViewBasis, { path }: Pending, shown: Shown): boolean => {
+const touches = ({ touched }: ViewBasis, { path }: Pick<Pending, 'path'>, shown: Shown): boolean => {
   const fields = touched[path < 0 ? -path - 1 : path]
   return shown === undefined || fields === undefined || fields === 'ROW' || [...fields].some((one) => shown.has(one))
+}
+
+/**
+ * Whether anything that stems from these changes still has to be worked into what is shown (C27): by offset, `next` being the one after the last
+ * that matters; ANY: from whichever. Undefined: the snapshot doesn't say.
+ */
+export const isPendingUpTo = (
+  snapshot: Snapshot,
+  basis: ViewBasis,
+  shown: Shown,
+  upTo: readonly { readonly topic: string; readonly partition: number; readonly next: bigint }[] | 'ANY',
+): boolean | undefined => {
+  if (keptOf(snapshot, basis)?.filled !== true) return undefined
+  if (!pendingOf(snapshot, basis).some((one) => touches(basis, one, shown))) return false
+  if (upTo === 'ANY') return true
+  const generation = generationOf(snapshot, basis)
+  const offsets = snapshot.pendingOffsets
+    ?.filter((one) => one.generation === generation && touches(basis, one, shown))
+    .map(({ topic, partition, first }) => ({ topic, partition, first: BigInt(first) }))
+  return offsets?.some(({ topic, partition, first }) =>
+    upTo.some((one) => one.topic === topic && one.partition === partition && first < one.next),
+  )
 }
 
 /** Milliseconds; null where it is not known. */

@@ -38,6 +38,8 @@ export type ReaderRequest = {
   readonly freshness: (view: string) => ViewFreshness
   /** Called for each row that is older than the snapshot. */
   readonly older: (view: string, asOf: number) => void
+  /** How fresh what is not read now must be; see satisfies.ts. */
+  readonly floor: (view: string) => number | null
 }
 
 export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader => {
@@ -98,7 +100,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       ? parts.loads.shared(basis, about, reading)
       : (own.get(view.name) ?? parts.loads.own(reading))
     if (!unruled) own.set(view.name, loader)
-    const found = await loader.load({ key, asOf: rowAsOf })
+    const found = await loader.load({ key, asOf: rowAsOf, floor: request.floor(view.name) })
     if (!found) return null
     if (found.asOf !== undefined) request.older(view.name, found.asOf)
     return opened.finish(found.row, found.asOf)

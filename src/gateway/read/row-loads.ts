@@ -6,13 +6,19 @@ import DataLoader from 'dataloader'
 import { LRUCache } from 'lru-cache'
 import type { RowKey } from '../../platform/row-cache.ts'
 import type { Basis, ViewBasis } from '../freshness/freshness.ts'
+import { satisfies } from '../freshness/satisfies.ts'
 import { asksRolling, readRows } from './rolling.ts'
 import type { CacheScope, RowCache } from './row-cache.ts'
 import { byKeysStatement, type Reading, type StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
 
 /** `asOf`: a bound that holds for whole rows that are read from now on; null: none is known. */
-export type Asked = { readonly key: RowKey; readonly asOf: number | null }
+export type Asked = {
+  readonly key: RowKey
+  readonly asOf: number | null
+  /** What a kept row's bound must satisfy. */
+  readonly floor: number | null
+}
 /** `asOf`: the bound of a row that comes from the cache. */
 export type Loaded = { readonly row: StoredRow; readonly asOf?: number }
 type Loader = DataLoader<Asked, Loaded | undefined>
@@ -23,6 +29,10 @@ export type RowLoads = {
   /** For one request. */
   own(reading: Reading): Loader
 }
+
+/** Who needs less is content with more. */
+const higher = (one: number | null, other: number | null): number | null =>
+  one === null ? other : other === null ? one : Math.max(one, other)
 
 const maxLoaders = 1_000
 const maxKeys = 1_000
@@ -42,10 +52,11 @@ export const createRowLoads = (run: Run, cache: RowCache | undefined): RowLoads 
     reading: Reading,
     asked: readonly Asked[],
   ): Promise<readonly (Loaded | undefined)[]> => {
-    const hits = await to.get(
+    const kept = await to.get(
       scope,
       asked.map(({ key }) => key),
     )
+    const hits = kept.map((hit, i) => (hit && satisfies(asked[i]!.floor, hit.asOf) ? hit : undefined))
     const missing = asked.filter((_, i) => !hits[i])
     const rows = await select(
       reading,
@@ -67,7 +78,9 @@ export const createRowLoads = (run: Run, cache: RowCache | undefined): RowLoads 
         const names = asked.map(({ key }) => JSON.stringify(key))
         for (const [i, one] of asked.entries()) {
           const known = distinct.get(names[i]!)
-          if (!known || (one.asOf ?? 0) > (known.asOf ?? 0)) distinct.set(names[i]!, one)
+          const floor = higher(known?.floor ?? null, one.floor)
+          const latest = !known || (one.asOf ?? 0) > (known.asOf ?? 0) ? one : known
+          distinct.set(names[i]!, { ...latest, floor })
         }
         const rows = await load([...distinct.values()])
         const byName = new Map([...distinct.keys()].map((name, i) => [name, rows[i]]))

@@ -11,6 +11,7 @@ import {
   type ValueNode,
 } from 'graphql'
 import type { ScalarName } from '../../model/model.ts'
+import { spanSyntax } from '../freshness/span.ts'
 
 const bad = (name: string, wanted: string): GraphQLError =>
   new GraphQLError(`This is no ${name}: ${wanted}.`, { extensions: { code: 'BAD_USER_INPUT' } })
@@ -82,9 +83,9 @@ export const dateTimeScalar = textScalar(
 const dateScalar = textScalar('Date', 'A calendar day: `2026-11-21`.', 'a calendar day such as "2026-11-21"', parseDate)
 export const durationScalar = textScalar(
   'Duration',
-  'ISO 8601 duration (`PT5S`, `P90D`). No months or years: they have no fixed length.',
-  'an ISO 8601 duration without months or years, such as "PT5S"',
-  (text) => (/^P(?=.)(\d+W|(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)$/.test(text) ? text : undefined),
+  'How long: `5s`, `500ms`, `1m`, `1h`, or ISO 8601 (`PT5S`). No months or years: they have no fixed length.',
+  'a duration such as "5s", "500ms" or "PT5S", without months or years',
+  (text) => (spanSyntax.test(text) ? text : undefined),
 )
 const jsonScalar = new GraphQLScalarType<unknown, unknown>({
   name: 'JSON',

@@ -1,15 +1,12 @@
 /** The GraphQL schema of a model, as far as a verdict shows it. Its resolvers only ask the request's reader. */
 import {
-  DirectiveLocation,
   type GraphQLArgumentConfig,
-  GraphQLDirective,
   GraphQLEnumType,
   type GraphQLFieldConfigArgumentMap,
   GraphQLID,
   GraphQLNonNull,
   GraphQLObjectType,
   GraphQLSchema,
-  GraphQLString,
   specifiedDirectives,
 } from 'graphql'
 import type { Model } from '../../model/model.ts'
@@ -19,12 +16,12 @@ import { literalOf } from '../access/predicate.ts'
 import { lookable, type Verdict, type ViewVerdict } from '../access/verdict.ts'
 import { type FieldConfig, readerOf, type ViewRow } from '../context.ts'
 import { fieldError } from '../errors.ts'
+import { freshDirective } from '../freshness/fresh-directive.ts'
 import type { Root } from '../plan.ts'
 import { readGlobalId } from './global-id.ts'
 import { type SharedTypes, valueType } from './inputs.ts'
 import { manyField } from './pages.ts'
 import { nodeType, rowTypes } from './rows.ts'
-import { durationScalar } from './scalars.ts'
 import { forebayType } from './status.ts'
 
 /** What all schemas of one model share. */
@@ -50,21 +47,6 @@ export const sharedTypes = (model: Model): SharedTypes => ({
     values: { ASC: { value: 'ASC' }, DESC: { value: 'DESC' } },
   }),
   filters: new Map(),
-})
-
-const enumOf = (name: string, ...values: string[]): GraphQLEnumType =>
-  new GraphQLEnumType({ name, values: Object.fromEntries(values.map((value) => [value, {}])) })
-const freshDirective = new GraphQLDirective({
-  name: 'fresh',
-  description: 'How fresh the answer must be. Not running yet: refused.',
-  locations: [DirectiveLocation.QUERY],
-  args: {
-    maxStaleness: { type: durationScalar },
-    after: { type: GraphQLString },
-    consistency: { type: enumOf('Consistency', 'EVENTUAL', 'STRONG') },
-    onStale: { type: enumOf('OnStale', 'SERVE', 'WAIT', 'FAIL') },
-    wait: { type: durationScalar },
-  },
 })
 
 export const rootsOf = (tables: ReadonlyMap<string, ViewTable>): ReadonlyMap<string, Root> =>

@@ -26,6 +26,7 @@ import {
   runningPositions,
   whyOutside,
 } from './positions.ts'
+import { createPrompted } from './prompted.ts'
 
 /**
  * How far a topic's source is known to have got everything into the log: a moment of the primary's clock, in milliseconds, before which all
@@ -58,6 +59,11 @@ export type ObserverOptions = {
 export type Observer = {
   /** Asks and writes once, now; for tests, and for whoever can't wait for the next round. */
   observe(): Promise<void>
+  /**
+   * Somebody waits for the logs to be asked after this moment of the primary's clock, in milliseconds (C28), and for what they held then to be
+   * applied: both are found out at once, and for all who wait together.
+   */
+  prompt(after: number): void
   stop(): Promise<void>
 }
 
@@ -104,7 +110,14 @@ export const startObserver = ({
     }
   }
 
-  const observe = async (): Promise<void> => {
+  /** One asking at a time, whoever wants it. Answers with the moment it was begun. */
+  let asking: Promise<unknown> = Promise.resolve()
+  const observe = (): Promise<number> => {
+    const next = asking.then(round, round)
+    asking = next
+    return next
+  }
+  const round = async (): Promise<number> => {
     await clock.refresh()
     const positions = new Map<string, Known>(
       (await knownPositions(sql, topics)).map((one) => [partitionName(one), one]),
@@ -130,6 +143,7 @@ export const startObserver = ({
     const missing = missingFrom(positions.values(), extents)
     if (missing.length > 0) await writeUnasked(sql, missing.map(reasonOf))
     await flush()
+    return at
   }
 
   const reasonOf = ({ topic, partition }: Partition): Unasked => {
@@ -188,9 +202,21 @@ export const startObserver = ({
     written()
   }
 
+  const isAppliedPast = (after: number): boolean =>
+    [...pending.values()].every(({ seen }) => seen.every(({ at }) => at < after))
+  const prompt = createPrompted({
+    now: () => clock.lower(),
+    ask: observe,
+    settle: async (after) => {
+      if (!isAppliedPast(after)) await flush()
+      return isAppliedPast(after)
+    },
+  })
+
   const loops = [steadily('observation', everyMs, observe), steadily('frontiers', flushMs, flush)]
   return {
-    observe,
+    observe: async () => void (await observe()),
+    prompt,
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()))
     },

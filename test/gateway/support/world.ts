@@ -40,7 +40,12 @@ export type World = {
   /** What was read since the last call. */
   statements(): readonly Statement[]
   token(asker: Asker): Promise<string>
-  ask(query: string, asker: Asker, variables?: Readonly<Record<string, unknown>>): Promise<Answer>
+  ask(
+    query: string,
+    asker: Asker,
+    variables?: Readonly<Record<string, unknown>>,
+    more?: { readonly headers?: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
+  ): Promise<Answer>
   /** Writes rows and brings all views up to date with them. */
   write(rows: Rows): Promise<void>
   views: ReadonlyMap<string, CompiledView>
@@ -165,10 +170,11 @@ export const startWorld = async (options: {
     statements: () => statements.splice(0),
     token,
     write,
-    ask: async (query, asker, variables = {}) => {
+    ask: async (query, asker, variables = {}, { headers = {}, signal } = {}) => {
       const response = await fetch(`${url}/graphql`, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${await token(asker)}` },
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${await token(asker)}`, ...headers },
+        ...(signal ? { signal } : {}),
         body: JSON.stringify({ query, variables }),
       })
       const text = await response.text()

@@ -1,0 +1,177 @@
+/**
+ * Where one request stands: which server it reads from, by which snapshot of it, and how fresh that is. A request reads from one server, so
+ * that what is said of its freshness is true of all its rows (C22).
+ */
+import { fieldError, refusal } from '../errors.ts'
+import { type Ask, type Asked, askedAt } from './asked.ts'
+import { aged, type Shown, type ViewFreshness, viewFreshness } from './freshness.ts'
+import { whyForeign } from './passed.ts'
+import { type Judged, judge } from './satisfies.ts'
+import type { Served } from './serving.ts'
+import { type createWait, type Waited, waited } from './wait.ts'
+import type { Seen, Watch } from './watch.ts'
+
+/** `reads`: what rows are read with there. */
+export type Server<Reads> = {
+  readonly watch: Pick<Watch, 'current' | 'look' | 'follow' | 'firstSeen'>
+  readonly reads: Reads
+}
+export type Replicas<Reads> = {
+  /** One that serves as well as the primary, by its own snapshot; each in turn. Undefined: none does. */
+  choose(primary: Seen, serves: (seen: Seen) => boolean): (Server<Reads> & { readonly seen: Seen }) | undefined
+}
+
+export type Stand<Reads> = {
+  /** What the request asks; undefined: nothing. */
+  asked(): Asked | undefined
+  /** Waits, fails or goes on as asked. Undefined where it can go on at once. Throws STALE, BAD_USER_INPUT, UNAVAILABLE. */
+  settle(ask: Ask, views: Iterable<string>): Promise<void> | undefined
+  /** What rows are read with, once it is settled. */
+  reads(): Reads
+  seen(): Seen | undefined
+  /** What a view is answered from. */
+  served(view: string): Served | undefined
+  /** Throws UNAVAILABLE where nothing keeps the view. */
+  freshness(view: string): ViewFreshness
+  /** Told of rows that are older than what `freshness` says. */
+  older(view: string, asOf: number): void
+  /** What else than rows that are read now must be as fresh as; see satisfies.ts. */
+  floor(view: string): number | null
+  /** False where the answer is older than asked, and that was to be served; undefined where nothing was asked. */
+  met(): boolean | undefined
+}
+
+export type StandOptions<Reads> = {
+  readonly primary: Server<Reads>
+  readonly replicas: Replicas<Reads> | undefined
+  readonly wait: ReturnType<typeof createWait>
+  /** Upper bound of the primary's clock. */
+  readonly now: () => number
+}
+/** `shown`: the fields of a view that the answer is about. */
+export type StandRequest = {
+  readonly shown: (view: string) => Shown
+  readonly gone: (left: () => void) => () => void
+}
+
+const away = (): Error => refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
+
+export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions<Reads>) => {
+  const { watch } = primary
+  return ({ shown, gone }: StandRequest): Stand<Reads> => {
+    const arrived = now()
+    let seen = watch.current()
+    let reads = primary.reads
+    let asked: Asked | undefined
+    let met: boolean | undefined
+    const floors = new Map<string, number | null>()
+    const known = new Map<string, ViewFreshness>()
+
+    const freshnessBy = (snapshot: Seen, view: string): ViewFreshness => {
+      const basis = snapshot.serving.views.get(view)?.basis
+      if (!basis) throw refusal('UNAVAILABLE', `${view} is not kept yet: no ingest process has registered it.`)
+      return viewFreshness(snapshot, basis, now(), shown(view))
+    }
+    const judgeBy = (
+      { watch: { firstSeen } }: Server<Reads>,
+      snapshot: Seen,
+      view: string,
+      replica: boolean,
+    ): Judged & { readonly freshness: ViewFreshness } => {
+      const freshness = freshnessBy(snapshot, view)
+      const { basis } = snapshot.serving.views.get(view)!
+      const standing = { snapshot, basis, freshness, shown: shown(view), firstSeen, replica }
+      return { ...judge(asked, standing), freshness }
+    }
+    const judgeAll = (views: readonly string[]) => (snapshot: Seen) =>
+      new Map(views.map((view) => [view, judgeBy(primary, snapshot, view, false)]))
+
+    const take = (found: Waited): void => {
+      seen = found.seen
+      met = asked && found.met
+      for (const [view, { floor, freshness, met: held }] of found.judged) {
+        floors.set(view, held ? floor : null)
+        known.set(view, freshness)
+      }
+    }
+    /** A replica that is as fresh as asked, and where nothing is asked no older than promised, or than the primary. */
+    const elsewhere = (views: readonly string[], from: Seen): boolean => {
+      const serves = (snapshot: Seen): boolean =>
+        views.every((view) => {
+          const { met, freshness } = judgeBy(primary, snapshot, view, true)
+          const { asOf, maxLagMs } = freshness
+          const here = freshnessBy(from, view).asOf
+          return met && (here === null || (asOf !== null && (asOf >= here || asOf >= now() - maxLagMs / 2)))
+        })
+      const chosen = replicas?.choose(from, serves)
+      if (!chosen) return false
+      reads = chosen.reads
+      take(
+        waited(chosen.seen, (snapshot) => new Map(views.map((view) => [view, judgeBy(primary, snapshot, view, true)]))),
+      )
+      return true
+    }
+
+    /** Tokens that speak of what isn't here fail at once, by what there is now: another gateway may have seen more than this one. */
+    const refuseForeign = async (of: Asked): Promise<void> => {
+      const foreign = (snapshot: Seen): readonly string[] => {
+        const topics = new Set([...snapshot.serving.views.values()].flatMap(({ basis }) => basis.topics))
+        return of.after.flatMap((one) => whyForeign(one, snapshot.partitions, topics) ?? [])
+      }
+      if (!seen || foreign(seen).length === 0) return
+      const [first] = foreign((await watch.look(true)) ?? seen)
+      if (first !== undefined)
+        throw refusal('BAD_USER_INPUT', `The position asked for can't be reached here. ${first}.`)
+    }
+    const settle = async (of: Asked, views: readonly string[]): Promise<void> => {
+      await refuseForeign(of)
+      const from = watch.current()
+      if (!from) throw away()
+      const judgeNow = judgeAll(views)
+      const first = waited(from, judgeNow)
+      if (first.met) {
+        if (!elsewhere(views, from)) take(first)
+        return
+      }
+      take(await wait({ asked: of, judge: judgeNow, gone }, first))
+    }
+
+    return {
+      asked: () => asked,
+      settle: (ask, given) => {
+        const views = [...given]
+        asked = askedAt(ask, arrived)
+        if (views.length === 0) return undefined
+        if (!seen) throw away()
+        if (asked) return settle(asked, views)
+        if (replicas) elsewhere(views, seen)
+        return undefined
+      },
+      reads: () => reads,
+      seen: () => seen,
+      served: (view) => seen?.serving.views.get(view),
+      freshness: (view) => {
+        const found = known.get(view)
+        if (found) return found
+        if (!seen) throw away()
+        const made = freshnessBy(seen, view)
+        known.set(view, made)
+        // One that the plan didn't tell of, as `node(id:)` may find.
+        if (asked && !floors.has(view)) {
+          const { met: held, floor, why } = judgeBy(primary, seen, view, reads !== primary.reads)
+          if (!held && asked.onStale !== 'SERVE')
+            throw fieldError('STALE', `This is not as fresh as asked. ${view}: ${why.join('; ')}.`)
+          floors.set(view, held ? floor : null)
+          met &&= held
+        }
+        return made
+      },
+      older: (view, asOf) => {
+        const found = known.get(view)
+        if (found) known.set(view, aged(found, now(), asOf))
+      },
+      floor: (view) => floors.get(view) ?? null,
+      met: () => met,
+    }
+  }
+}
