@@ -30,7 +30,7 @@ export type Running = {
   readonly child: Child
   readonly url: string
   /** GraphQL; the answer's status and body, or what kept it from being answered. */
-  ask(query: string, asker: TokenClaims): Promise<Asked>
+  ask(query: string, asker: TokenClaims, headers?: Readonly<Record<string, string>>): Promise<Asked>
   /** POST /ingest/<topic>; the status, 0 where there was no answer. */
   post(topic: string, records: readonly unknown[]): Promise<{ readonly status: number; readonly text: string }>
   readyz(): Promise<{ readonly status: number; readonly text: string }>
@@ -64,20 +64,21 @@ export const startForebay = async (place: Pick<Place, 'env' | 'dataDir'>, verb =
       async (response) => ({ status: response.status, text: await response.text() }),
       (error: unknown) => ({ status: 0, text: String(error) }),
     )
-  const send = async (path: string, asker: TokenClaims, body: unknown) =>
+  const send = async (path: string, asker: TokenClaims, body: unknown, headers: Record<string, string> = {}) =>
     call(path, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
         authorization: `Bearer ${await developmentToken({ production: false, dataDir: place.dataDir }, asker)}`,
+        ...headers,
       },
       body: JSON.stringify(body),
     })
   return {
     child,
     url,
-    async ask(query, asker) {
-      const { status, text } = await send('/graphql', asker, { query })
+    async ask(query, asker, headers) {
+      const { status, text } = await send('/graphql', asker, { query }, headers)
       return { status, body: status === 0 ? text : JSON.parse(text) }
     },
     post: (topic, records) => send(`/ingest/${topic}`, { roles: ['OPERATOR'] }, records),

@@ -23,8 +23,8 @@ export type Ask = {
 }
 
 /** How long a request waits at most, asked for or not. */
-export const longestWaitMs = 10_000
-export const usualWaitMs = 2_000
+const longestWaitMs = 10_000
+const usualWaitMs = 2_000
 const mostTokens = 64
 
 const headerNames = {
@@ -95,7 +95,7 @@ const readAfter = (text: string, name: string, key: Buffer): Pick<Ask, 'after' |
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** Whether a request asks anything by its headers, without reading what. */
-export const asksByHeader = (headers: Headers): boolean => {
+const asksByHeader = (headers: Headers): boolean => {
   for (const word of words) if (headers[headerNames[word]] !== undefined) return true
   return false
 }
