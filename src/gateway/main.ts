@@ -21,6 +21,7 @@ import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.
 import { askedByHeaders, stricter } from './freshness/asked.ts'
 import { type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
 import { createPrompt } from './freshness/prompt.ts'
+import { startReplicas } from './freshness/replicas.ts'
 import { createServing } from './freshness/serving.ts'
 import { openStands } from './freshness/stand.ts'
 import { countCrossings, readStatus } from './freshness/status.ts'
@@ -34,10 +35,11 @@ import { limits } from './limits.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { createProjector } from './read/project.ts'
 import { createReader, type ReaderParts } from './read/reader.ts'
+import { replicaRun } from './read/replica-run.ts'
 import { createRowCache } from './read/row-cache.ts'
 import { createRowLoads } from './read/row-loads.ts'
 import type { Statement } from './read/row-sql.ts'
-import { createRunner } from './read/statements.ts'
+import { createRunner, type Run } from './read/statements.ts'
 import { rebuilding } from './rebuilding.ts'
 import { graphqlSchema, rootsOf, sharedTypes } from './schema/schema.ts'
 import { startGraphqlServer } from './server.ts'
@@ -77,10 +79,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const tables = new Map([...bases].map(([name, { table }]) => [name, table]))
   const clock = databaseClock(sql)
   await clock.refresh()
-  const watch = await startWatch({
-    sql,
-    servingOf: createServing(model, bases, (generation) => loadDefinition(sql, generation)),
-  })
+  const servingOf = () => createServing(model, bases, (generation) => loadDefinition(sql, generation))
+  const watch = await startWatch({ sql, servingOf: servingOf() })
   const lease = startLease(sql, () => watch.current()?.serving.catalog)
   const metrics = watchViews(watch, bases.values(), clock)
   const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
@@ -106,17 +106,30 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   }
   const planOf = createPlanner()
   const run = createRunner(reads ?? sql, options.watchStatement)
-  const parts: ReaderParts = {
-    run,
-    loads: createRowLoads(run, redis && createRowCache(redis, () => clock.upper())),
+  const cache = redis && createRowCache(redis, () => clock.upper())
+  const project = createProjector(model, keys.token)
+  /** Rows that are read together are read by one server. */
+  const readsWith = (own: Run): ReaderParts => ({
+    run: own,
+    loads: createRowLoads(own, cache),
     keys,
-    project: createProjector(model, keys.token),
+    project,
     tenantless: (view) => tenantless.inc({ view }),
-  }
+  })
+  const replicas =
+    config.databaseReadUrls &&
+    startReplicas({
+      urls: config.databaseReadUrls,
+      primary: sql,
+      pool: readPool,
+      servingOf,
+      now: () => clock.upper(),
+      reads: (replica) => readsWith(replicaRun(replica, run, options.watchStatement)),
+    })
 
   const stands = openStands<ReaderParts>({
-    primary: { watch, reads: parts },
-    replicas: undefined,
+    primary: { watch, reads: readsWith(run) },
+    replicas,
     wait: createWait(watch, createPrompt(sql)),
     now: () => clock.upper(),
   })
@@ -253,6 +266,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     stop: async () => {
       metrics.stop()
       await watch.stop()
+      await replicas?.stop()
       await server.stop()
       await lease.stop()
       redis?.end()

@@ -13,7 +13,8 @@ export type Config = {
   readonly host: string
   /** Absent: the embedded Postgres. */
   readonly databaseUrl?: string
-  readonly databaseReadUrl?: string
+  /** Streaming replicas of it, from which gateways may read. */
+  readonly databaseReadUrls?: readonly string[]
   /** `host:port`; absent: the journal. */
   readonly kafkaBrokers?: readonly string[]
   readonly kafkaSecurity?: KafkaSecurity
@@ -82,7 +83,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
 
   const found = {
     databaseUrl: postgres('DATABASE_URL'),
-    databaseReadUrl: postgres('DATABASE_READ_URL'),
+    databaseReadUrls: replicas(text('DATABASE_READ_URL'), faults),
     kafkaBrokers: brokers(text('KAFKA_BROKERS'), faults),
     kafkaSecurity: readKafkaSecurity(text, faults),
     kafkaGroup: text('KAFKA_GROUP'),
@@ -102,6 +103,8 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
         return value === undefined ? [] : [[name.slice(connectionPrefix.length).toLowerCase(), value]]
       }),
   )
+  if (found.databaseReadUrls && found.databaseUrl === undefined)
+    faults.push('DATABASE_READ_URL has no effect without DATABASE_URL, which it names replicas of; set both or neither')
   if (found.connectOffsets !== undefined && text('KAFKA_BROKERS') === undefined)
     faults.push('FOREBAY_CONNECT_OFFSETS has no effect without KAFKA_BROKERS; set both or neither')
   const port = Number(text('PORT') ?? 4000)
@@ -172,6 +175,16 @@ const reasons: Record<Required, string> = {
   DATABASE_URL: 'a half on its own needs a Postgres that the other half reaches too',
   JWKS_URL: 'in production tokens are verified with the keys of your identity provider',
   FOREBAY_SECRET: 'in production every gateway must share one; make it with: openssl rand -hex 32',
+}
+
+const replicas = (text: string | undefined, faults: string[]): readonly string[] | undefined => {
+  const list = text?.split(',').map((item) => item.trim())
+  const isPostgres = (item: string) => URL.canParse(item) && /^postgres(ql)?:$/.test(new URL(item).protocol)
+  if (list && !list.every(isPostgres))
+    faults.push(
+      'DATABASE_READ_URL has an entry that is not a URL of Postgres; write a list like postgres://user:password@replica-1:5432/database,postgres://user:password@replica-2:5432/database',
+    )
+  return list
 }
 
 const brokers = (text: string | undefined, faults: string[]): readonly string[] | undefined => {

@@ -51,7 +51,8 @@ const defaults = {
 }
 // Neither our secrets nor a PG… variable meant for somebody else.
 const bareEnvironment = { PATH: process.env.PATH, LC_ALL: 'C' }
-const ready = 'database system is ready to accept connections'
+/** A standby says that its connections are read-only. */
+const ready = /database system is ready to accept (read-only )?connections/
 const stopMs = 2_500
 
 /**
@@ -216,7 +217,7 @@ const launch = async (
   const started = new Promise<true>((done) => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).replace(refusals, '').slice(-2_000)
-      if (said.includes(ready)) done(true)
+      if (ready.test(said)) done(true)
     })
   })
   const up = await Promise.race([started, exited, failed])

@@ -6,7 +6,7 @@ import { fieldError, refusal } from '../errors.ts'
 import { type Ask, type Asked, askedAt } from './asked.ts'
 import { aged, type Shown, type ViewFreshness, viewFreshness } from './freshness.ts'
 import { whyForeign } from './passed.ts'
-import { type Judged, judge } from './satisfies.ts'
+import { type Judged, judge, satisfies } from './satisfies.ts'
 import type { Served } from './serving.ts'
 import { type createWait, type Waited, waited } from './wait.ts'
 import type { Seen, Watch } from './watch.ts'
@@ -17,8 +17,11 @@ export type Server<Reads> = {
   readonly reads: Reads
 }
 export type Replicas<Reads> = {
-  /** One that serves as well as the primary, by its own snapshot; each in turn. Undefined: none does. */
-  choose(primary: Seen, serves: (seen: Seen) => boolean): (Server<Reads> & { readonly seen: Seen }) | undefined
+  /** One that serves, by its own snapshot; each in turn. Undefined: none does. `primary`: its latest snapshot, while it is there. */
+  choose(
+    primary: Seen | undefined,
+    serves: (seen: Seen) => boolean,
+  ): (Server<Reads> & { readonly seen: Seen }) | undefined
 }
 
 export type Stand<Reads> = {
@@ -72,19 +75,16 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
       if (!basis) throw refusal('UNAVAILABLE', `${view} is not kept yet: no ingest process has registered it.`)
       return viewFreshness(snapshot, basis, now(), shown(view))
     }
-    const judgeBy = (
-      { watch: { firstSeen } }: Server<Reads>,
-      snapshot: Seen,
-      view: string,
-      replica: boolean,
-    ): Judged & { readonly freshness: ViewFreshness } => {
+    const judgeBy = (snapshot: Seen, view: string, replica = false): Judged & { readonly freshness: ViewFreshness } => {
       const freshness = freshnessBy(snapshot, view)
       const { basis } = snapshot.serving.views.get(view)!
-      const standing = { snapshot, basis, freshness, shown: shown(view), firstSeen, replica }
+      const standing = { snapshot, basis, freshness, shown: shown(view), firstSeen: watch.firstSeen, replica }
       return { ...judge(asked, standing), freshness }
     }
-    const judgeAll = (views: readonly string[]) => (snapshot: Seen) =>
-      new Map(views.map((view) => [view, judgeBy(primary, snapshot, view, false)]))
+    const judgeAll =
+      (views: readonly string[], replica = false) =>
+      (snapshot: Seen) =>
+        new Map(views.map((view) => [view, judgeBy(snapshot, view, replica)]))
 
     const take = (found: Waited): void => {
       seen = found.seen
@@ -94,21 +94,27 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
         known.set(view, freshness)
       }
     }
-    /** A replica that is as fresh as asked, and where nothing is asked no older than promised, or than the primary. */
-    const elsewhere = (views: readonly string[], from: Seen): boolean => {
+    /**
+     * A replica that is as fresh as asked. Where no staleness is, it must be FRESH too, or no older than the primary; while there is no primary,
+     * as good as promised. `from`: the primary's snapshot.
+     */
+    const elsewhere = (views: readonly string[], from: Seen | undefined): boolean => {
+      const least = (view: string, maxLagMs: number): number =>
+        from
+          ? Math.min(freshnessBy(from, view).asOf ?? Number.POSITIVE_INFINITY, now() - maxLagMs / 2)
+          : now() - maxLagMs
       const serves = (snapshot: Seen): boolean =>
         views.every((view) => {
-          const { met, freshness } = judgeBy(primary, snapshot, view, true)
-          const { asOf, maxLagMs } = freshness
-          const here = freshnessBy(from, view).asOf
-          return met && (here === null || (asOf !== null && (asOf >= here || asOf >= now() - maxLagMs / 2)))
+          if (!snapshot.serving.views.has(view)) return false
+          const { met: held, freshness } = judgeBy(snapshot, view, true)
+          const bounded = asked !== undefined && asked.maxStalenessMs !== null
+          return held && (bounded || satisfies(least(view, freshness.maxLagMs), freshness.asOf))
         })
-      const chosen = replicas?.choose(from, serves)
+      if (!replicas) return false
+      const chosen = replicas.choose(from, serves)
       if (!chosen) return false
       reads = chosen.reads
-      take(
-        waited(chosen.seen, (snapshot) => new Map(views.map((view) => [view, judgeBy(primary, snapshot, view, true)]))),
-      )
+      take(waited(chosen.seen, judgeAll(views, true)))
       return true
     }
 
@@ -142,9 +148,8 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
         const views = [...given]
         asked = askedAt(ask, arrived)
         if (views.length === 0) return undefined
-        if (!seen) throw away()
-        if (asked) return settle(asked, views)
-        if (replicas) elsewhere(views, seen)
+        if (asked && seen) return settle(asked, views)
+        if (!elsewhere(views, seen) && !seen) throw away()
         return undefined
       },
       reads: () => reads,
@@ -158,7 +163,7 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
         known.set(view, made)
         // One that the plan didn't tell of, as `node(id:)` may find.
         if (asked && !floors.has(view)) {
-          const { met: held, floor, why } = judgeBy(primary, seen, view, reads !== primary.reads)
+          const { met: held, floor, why } = judgeBy(seen, view, reads !== primary.reads)
           if (!held && asked.onStale !== 'SERVE')
             throw fieldError('STALE', `This is not as fresh as asked. ${view}: ${why.join('; ')}.`)
           floors.set(view, held ? floor : null)

@@ -33,6 +33,8 @@ export type WatchOptions = {
    * Of a server with a clock of its own: the upper bound of the primary's. Absent: it is the primary, and says itself when it was looked at.
    */
   readonly now?: () => number
+  /** Told of each look that failed. */
+  readonly failed?: (error: unknown) => void
 }
 
 const paceMs = 100
@@ -47,7 +49,13 @@ const offsetsMs = 10_000
 const remembered = 64
 
 /** Asks about every 100 ms, more slowly where an answer takes long, so that watching costs little, and at least every second. */
-export const startWatch = async ({ sql, servingOf, server = 'postgres', now }: WatchOptions): Promise<Watch> => {
+export const startWatch = async ({
+  sql,
+  servingOf,
+  server = 'postgres',
+  now,
+  failed = () => {},
+}: WatchOptions): Promise<Watch> => {
   const sources = followSources()
   let latest: { readonly snapshot: Seen; readonly at: number } | undefined
   let answered = Number.NEGATIVE_INFINITY
@@ -80,6 +88,7 @@ export const startWatch = async ({ sql, servingOf, server = 'postgres', now }: W
       away = false
       return snapshot
     } catch (error) {
+      failed(error)
       if (!away && !stopped) log.warn('freshness unknown', { server, error })
       away = true
       return undefined

@@ -11,16 +11,19 @@ const preparedTexts = 500
 
 /** `watch` is called for each statement: tests compare them. */
 export const createRunner = (sql: Sql, watch?: (statement: Statement) => void): Run => {
+  const run = createStatements(sql, watch)
+  return (statement, prepare) =>
+    run(statement, prepare).catch((error: unknown) => Promise.reject(asFieldError(error))) as never
+}
+
+/** The same, but fails as Postgres does. */
+export const createStatements = (sql: Sql, watch?: (statement: Statement) => void): Run => {
   const prepared = new Set<string>()
   return async <Row extends object>(statement: Statement, prepare: boolean): Promise<readonly Row[]> => {
     watch?.(statement)
     if (prepare && prepared.size < preparedTexts) prepared.add(statement.text)
-    try {
-      const options = { prepare: prepare && prepared.has(statement.text) }
-      return await sql.unsafe<Row[]>(statement.text, [...statement.values], options)
-    } catch (error) {
-      throw asFieldError(error)
-    }
+    const options = { prepare: prepare && prepared.has(statement.text) }
+    return await sql.unsafe<Row[]>(statement.text, [...statement.values], options)
   }
 }
 

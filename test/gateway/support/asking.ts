@@ -14,3 +14,14 @@ export const ownMetric = async (name: string): Promise<number> => {
   const { text } = await metricsText()
   return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
 }
+
+/** The same of every series of a metric, by its labels as they are written. */
+export const metricValues = async (name: string): Promise<ReadonlyMap<string, number>> => {
+  const { text } = await metricsText()
+  return new Map(
+    [...text.matchAll(new RegExp(`^${name}\\{(.*)\\} (\\S+)$`, 'gm'))].map(([, labels, value]) => [
+      labels!,
+      Number(value),
+    ]),
+  )
+}

@@ -105,11 +105,15 @@ export const startWorld = async (options: {
   readonly model: Model
   readonly rows: Rows
   readonly redisUrl?: string
+  /** Instead of a fresh one on the run's server. */
+  readonly database?: Database
+  /** Replicas of it. */
+  readonly readUrls?: readonly string[]
   /** Where the gateway finds the database, given where it is. */
   readonly through?: (url: string) => Promise<string>
 }): Promise<World> => {
   const { model } = options
-  const database = await freshDatabase()
+  const database = options.database ?? (await freshDatabase())
   const { sql } = database
   const dataDir = await mkdtemp(join(tmpdir(), 'forebay-gateway-'))
   await installModel(sql, model)
@@ -145,6 +149,7 @@ export const startWorld = async (options: {
       secret: 'a secret that every run of the tests shares',
       databaseUrl,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
+      ...(options.readUrls === undefined ? {} : { databaseReadUrls: options.readUrls }),
     },
     model,
     sql: gatewaySql,
