@@ -14,6 +14,8 @@ export type History = {
   keys(prefix: string): readonly string[]
   /** What is wrong with showing `shown` of the key (null: nothing) under a bound; undefined: nothing is. `said`: that records are parked. */
   judge(key: string, shown: number | null, asOf: number, said: boolean): string | undefined
+  /** Which of the key's changes shows so; -1: none. */
+  place(key: string, shown: number | null): number
   /** The state that must be shown at last. */
   last(key: string): State
 }
@@ -40,6 +42,7 @@ export const startHistory = (): History => {
       if (bad > due && found < bad && !said) return `${key} has a parked record before asOf, and that is not said`
       return undefined
     },
+    place: (key, shown) => (changes.get(key) ?? []).findLastIndex(({ state }) => state === shown),
     last: (key) => (changes.get(key) ?? []).findLast(({ state }) => state !== 'BAD')?.state ?? null,
   }
 }

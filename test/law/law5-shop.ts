@@ -1,6 +1,7 @@
 /** A small shop for law 5: who writes to its log, and what an answer over HTTP says of it. */
 import { append } from '../../src/ingest/source/journal.ts'
 import type { Sql } from '../../src/platform/postgres.ts'
+import type { WrittenRecord } from '../../src/position.ts'
 import type { History, State } from './law5-history.ts'
 
 /** `quiet` is a topic to which nobody ever writes. */
@@ -41,8 +42,8 @@ const topics = { a: 'accounts', i: 'items', l: 'labels' } as const
 const aheadMs = { accounts: 3_600_000, items: 0, labels: 3_600_000 } as const
 
 export type Writer = {
-  /** Writes a change as Debezium would, and notes when it was surely in the log. */
-  write(key: string, state: State): Promise<void>
+  /** Writes a change as Debezium would, and notes when it was surely in the log. Answers with where it is. */
+  write(key: string, state: State): Promise<{ readonly position: WrittenRecord; readonly at: number }>
   /** The state that follows for the key. */
   next(): number
 }
@@ -66,9 +67,10 @@ export const startWriter = (sql: Sql, history: History): Writer => {
           : { op: 'u', before: null, after: { ...row, n: state === 'BAD' ? 'many' : state }, source }
       const done = history.begin(key, state)
       const record = { key: Buffer.from(JSON.stringify(id)), value: Buffer.from(JSON.stringify(change)) }
-      await sql.begin((tx) => append(tx, topic, [record]))
+      const [position] = await sql.begin((tx) => append(tx, topic, [record]))
       const [now] = await sql<{ ms: number }[]>`select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`
       done(now!.ms)
+      return { position: position!, at: now!.ms }
     },
   }
 }
@@ -96,6 +98,8 @@ export type Freshness = {
   readonly asOf: string | null
   readonly lagMs: number | null
   readonly state: string
+  readonly met?: boolean
+  readonly position: string
   readonly views: Readonly<Record<string, { readonly sources: readonly { readonly state: string }[] }>>
 }
 

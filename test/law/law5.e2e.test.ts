@@ -30,6 +30,7 @@ import {
   lies,
   startWriter,
 } from './law5-shop.ts'
+import { numbers } from './numbers.ts'
 import { seed } from './runs.ts'
 
 const seconds = Number(process.env.LAW5_SECONDS ?? 12)
@@ -76,17 +77,6 @@ afterAll(async () => {
 const clerk = { roles: ['CLERK'] }
 const ask = async (query: string): Promise<Answer> => (await gateway.ask(query, clerk)).body as Answer
 const freshness = async (): Promise<Freshness | undefined> => (await ask(all)).extensions?.freshness
-
-/** The same numbers for the same seed (mulberry32). */
-const numbers = (from: number) => {
-  let state = from
-  return (below: number): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 test('law 5 freshness tells the truth, whatever is stopped, killed, held up or silent', async () => {
   process.stdout.write(`law 5: FOREBAY_LAW_SEED=${seed} LAW5_SECONDS=${seconds}\n`)
