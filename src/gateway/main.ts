@@ -17,6 +17,7 @@ import { deriveKeys, readSecret } from './access/secret.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
 import type { Context, Reader } from './context.ts'
 import { refusal } from './errors.ts'
+import { followChanges } from './feed/feed.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
 import { askedByHeaders, stricter } from './freshness/asked.ts'
 import { type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
@@ -33,6 +34,7 @@ import { graphqlRoute } from './graphql-route.ts'
 import { startLease } from './lease.ts'
 import { limits } from './limits.ts'
 import { createPlanner, type Plan } from './plan.ts'
+import { createNearCache, usualNearCacheBytes } from './read/near-cache.ts'
 import { createProjector } from './read/project.ts'
 import { createReader, type ReaderParts } from './read/reader.ts'
 import { replicaRun } from './read/replica-run.ts'
@@ -80,7 +82,12 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const clock = databaseClock(sql)
   await clock.refresh()
   const servingOf = () => createServing(model, bases, (generation) => loadDefinition(sql, generation))
-  const watch = await startWatch({ sql, servingOf: servingOf() })
+  const feed = await followChanges({ sql, ...present({ databaseUrl: config.databaseUrl, redisUrl: config.redisUrl }) })
+  const watch = await startWatch({
+    sql,
+    servingOf: servingOf(),
+    told: ({ feeds, serving }, begun) => feed.seen({ feeds, catalog: serving.catalog }, begun),
+  })
   const lease = startLease(sql, () => watch.current()?.serving.catalog)
   const metrics = watchViews(watch, bases.values(), clock)
   const reads = config.databaseUrl === undefined ? undefined : connect(config.databaseUrl, readPool)
@@ -106,12 +113,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   }
   const planOf = createPlanner()
   const run = createRunner(reads ?? sql, options.watchStatement)
-  const cache = redis && createRowCache(redis, () => clock.upper())
+  const near = createNearCache(feed, config.nearCacheBytes ?? usualNearCacheBytes)
+  const caches = { feed, near, rows: redis && createRowCache(redis, () => clock.upper()) }
   const project = createProjector(model, keys.token)
   /** Rows that are read together are read by one server. */
   const readsWith = (own: Run): ReaderParts => ({
     run: own,
-    loads: createRowLoads(own, cache),
+    loads: createRowLoads(own, caches),
     keys,
     project,
     tenantless: (view) => tenantless.inc({ view }),
@@ -167,6 +175,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         freshness,
         older,
         floor,
+        feeds: () => stand.seen()?.feeds,
       })
     }
     return {
@@ -265,7 +274,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     },
     stop: async () => {
       metrics.stop()
+      near.stop()
       await watch.stop()
+      await feed.stop()
       await replicas?.stop()
       await server.stop()
       await lease.stop()

@@ -88,7 +88,7 @@ export const startIngest = async ({ config, model, sql, authenticate, failed }: 
   const maintainer = startMaintainer({
     sql: own,
     catalog,
-    published: publisher(redis),
+    ...(redis ? { transport: 'LATER', published: publisher(redis, sql) } : { published: async () => {} }),
     behind: () => pump.backlog() > farBehind,
     outdated: (registered) => failed(new Error(unknownViews(registered))),
   })

@@ -3,6 +3,7 @@ import { durationMs } from './duration.ts'
 import { type JournalSettings, readJournalSettings } from './journal-settings.ts'
 import { type KafkaSecurity, readKafkaSecurity } from './kafka.ts'
 import { present } from './present.ts'
+import { clusterNodes, isClusterUrl } from './redis.ts'
 import { readSchemaRegistry, type SchemaRegistry } from './schema-registry.ts'
 
 export type Config = {
@@ -24,6 +25,8 @@ export type Config = {
   readonly kafkaGroup?: string
   readonly schemaRegistry?: SchemaRegistry
   readonly redisUrl?: string
+  /** How much of rows a gateway keeps in itself (FOREBAY_NEAR_CACHE_MB); absent: the usual. */
+  readonly nearCacheBytes?: number
   /** Postgres URLs of sources that are read as tables, by lower-case name: FOREBAY_CONNECTION_CRM is `crm`. */
   readonly connections?: Readonly<Record<string, string>>
   /** The three come together; absent: development keys. */
@@ -89,7 +92,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     kafkaGroup: text('KAFKA_GROUP'),
     connectOffsets: text('FOREBAY_CONNECT_OFFSETS'),
     schemaRegistry: readSchemaRegistry(text, faults),
-    redisUrl: url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'),
+    redisUrl: redisUrl(text('REDIS_URL'), () => url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'), faults),
     jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),
     jwtIssuer: text('JWT_ISSUER'),
     jwtAudience: text('JWT_AUDIENCE'),
@@ -120,6 +123,9 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     faults.push(
       `FOREBAY_RECONCILE_SHARE is ${shareText}, which is not a share from 0 to 1; write one like 0.02, or 0 to compare only when asked`,
     )
+  const nearText = text('FOREBAY_NEAR_CACHE_MB')
+  if (nearText !== undefined && !/^[1-9]\d{0,5}$/.test(nearText))
+    faults.push(`FOREBAY_NEAR_CACHE_MB is ${nearText}, which is not a whole number from 1 on; write one like 64`)
   const mode = text('NODE_ENV')
   const production = mode === 'production'
   if (mode && !production && /^prod/i.test(mode))
@@ -163,8 +169,19 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     journal,
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),
+    ...(nearText === undefined ? {} : { nearCacheBytes: Number(nearText) * 2 ** 20 }),
     ...(Object.keys(connections).length > 0 ? { connections } : {}),
   }
+}
+
+/** A cluster's URL names several nodes, which no URL does. */
+const redisUrl = (text: string | undefined, single: () => string | undefined, faults: string[]): string | undefined => {
+  if (text === undefined || !/^rediss?-cluster:/.test(text)) return single()
+  if (!isClusterUrl(text) || clusterNodes(text) === undefined)
+    faults.push(
+      'REDIS_URL names a node of the cluster that is not host:port; write one like redis-cluster://redis-1:6379,redis-2:6379',
+    )
+  return text
 }
 
 const connectionPrefix = 'FOREBAY_CONNECTION_'

@@ -3,6 +3,7 @@
  * that the database holds, so that who sees a feed or a cache alone can't try out keys (C33). 128 bits: two keys never share a name.
  */
 import { hash } from 'node:crypto'
+import type { Sql } from './postgres.ts'
 
 export type KeyHash = {
   /** Empty for a view without tenants. */
@@ -18,4 +19,11 @@ export const createKeyHash = (secret: string): KeyHash => {
     tenant: (tenant) => (tenant === null ? '' : of('tenant', tenant)),
     row: (definition, tenant, key) => of('row', JSON.stringify([definition, tenant, ...key])),
   }
+}
+
+/** By the database's own secret. */
+export const readKeyHash = async (sql: Pick<Sql, 'unsafe'>): Promise<KeyHash> => {
+  const [row] = await sql.unsafe<{ secret: string }[]>('select secret from forebay.key_secret')
+  if (row === undefined) throw new Error('forebay.key_secret is empty; run forebay migrate')
+  return createKeyHash(row.secret)
 }

@@ -17,6 +17,10 @@ export type ConnectOptions = {
   readonly statementTimeoutMs?: number
   /** Session settings (`search_path`, `synchronous_commit`, …) of every connection. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Called with what a NOTIFY carries, for who listens. */
+  readonly notified?: (payload: string) => void
+  /** Called when a connection is gone. */
+  readonly closed?: () => void
 }
 
 const leastVersion = 180_000
@@ -39,6 +43,8 @@ export const connect = (url: string, options: ConnectOptions): Sql => {
     // Seconds; by default it grows to 20, for which a server that is back would go unnoticed.
     backoff: (tries: number) => Math.min(0.02 * 2 ** tries, 0.5),
     onnotice: () => {},
+    ...(options.notified ? { onnotify: (_: string, payload: string) => options.notified?.(payload) } : {}),
+    ...(options.closed ? { onclose: options.closed } : {}),
     fetch_types: false,
     types: {
       ...arrayTypes,

@@ -1,15 +1,21 @@
 /**
  * Redis as a helper that may be away: a command either answers soon or is given up, and after three such failures none is
  * tried until a probe each second gets through. Nothing here throws; a caller without an answer asks Postgres.
+ *
+ * One server (`redis://`, `rediss://`) or a cluster (`redis-cluster://host:port,host:port`, `rediss-cluster://`), of which some nodes
+ * are named and the others found. Of a cluster every primary must answer the probe: a node that died is waited for until another has
+ * taken its place.
  */
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { type BreakerState, createBreaker } from './breaker.ts'
 import { placeOf } from './postgres.ts'
 
+/** What one server and a cluster both run. */
+export type RedisCommands = Redis | Cluster
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false }
 export type RedisClient = {
   /** Runs commands; `{ ok: false }` when Redis is away, slow (250 ms) or refuses. Commands of one tick go out together. */
-  attempt<T>(commands: (redis: Redis) => Promise<T>): Promise<Answer<T>>
+  attempt<T>(commands: (redis: RedisCommands) => Promise<T>): Promise<Answer<T>>
   /** OPEN: commands are refused at once. HALF_OPEN: the same, while a probe is under way. */
   state(): BreakerState
   /** Stops probing and disconnects. */
@@ -19,36 +25,95 @@ export type RedisClient = {
 const timeoutMs = 250
 const probeMs = 1_000
 
-/** Never throws and doesn't wait for the server: connecting goes on in the background, for as long as it takes. */
-export const connectRedis = (url: string): RedisClient => {
-  const redis = new Redis(url, {
-    enableAutoPipelining: true,
-    enableOfflineQueue: false,
+const clusterUrl = /^(rediss?)-cluster:\/\/(?:([^@/]*)@)?([^/]+)\/?$/
+export const isClusterUrl = (url: string): boolean => clusterUrl.test(url)
+/** The nodes that such a URL names; undefined where it names one that is not `host:port`. */
+export const clusterNodes = (url: string): readonly { readonly host: string; readonly port: number }[] | undefined => {
+  const nodes = (clusterUrl.exec(url)?.[3] ?? '').split(',').map((node) => {
+    const [, host, port] = /^(\[[0-9a-fA-F:]+\]|[^\s:/@[\]]+):(\d{1,5})$/.exec(node) ?? []
+    return { host: (host ?? '').replace(/[[\]]/g, ''), port: Number(port) }
+  })
+  return nodes.every(({ host, port }) => host !== '' && port > 0 && port < 65_536) ? nodes : undefined
+}
+
+export type RedisManners = {
+  readonly enableAutoPipelining?: boolean
+  /** Commands that are given before there is a connection wait for it. */
+  readonly enableOfflineQueue?: boolean
+  readonly commandTimeout?: number
+}
+
+/** Doesn't wait for the server: connecting goes on in the background, for as long as it takes. */
+export const openRedis = (url: string, manners: RedisManners): RedisCommands => {
+  const { enableAutoPipelining = false, enableOfflineQueue = false } = manners
+  const shared = {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: timeoutMs * 4,
-    commandTimeout: timeoutMs,
-    retryStrategy: (times) => Math.min(times * 50, probeMs),
+    retryStrategy: (times: number) => Math.min(times * 50, probeMs),
     // A replica that was the primary: connect anew.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
     connectionName: 'forebay',
-  })
+    ...(manners.commandTimeout === undefined ? {} : { commandTimeout: manners.commandTimeout }),
+  }
+  const [, scheme, credentials] = clusterUrl.exec(url) ?? []
+  const [username, password] = (credentials ?? '').split(':').map(decodeURIComponent)
+  const redis =
+    scheme === undefined
+      ? new Redis(url, { ...shared, enableAutoPipelining, enableOfflineQueue })
+      : new Cluster([...(clusterNodes(url) ?? [])], {
+          enableAutoPipelining,
+          enableOfflineQueue,
+          maxRedirections: 3,
+          retryDelayOnFailover: 50,
+          retryDelayOnClusterDown: 50,
+          slotsRefreshTimeout: probeMs,
+          slotsRefreshInterval: 5_000,
+          clusterRetryStrategy: (times) => Math.min(times * 50, probeMs),
+          redisOptions: {
+            ...shared,
+            ...(username ? { username } : {}),
+            ...(password ? { password } : {}),
+            ...(scheme === 'rediss' ? { tls: {} } : {}),
+          },
+        })
   // Without a listener ioredis prints; failures are told by the breaker, once.
   redis.on('error', () => {})
+  return redis
+}
 
+/** Rejects where `work` takes longer. */
+export const within = <T>(ms: number, work: Promise<T>): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('Redis did not answer in time')), ms)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}
+
+/** Never throws and doesn't wait for the server. */
+export const connectRedis = (url: string): RedisClient => {
+  const redis = openRedis(url, { enableAutoPipelining: true, commandTimeout: timeoutMs })
+  const ping = (): Promise<unknown> => {
+    if (redis instanceof Redis) return redis.ping()
+    const primaries = redis.nodes('master')
+    if (primaries.length === 0) return Promise.reject(new Error('no node of the cluster answers'))
+    return Promise.all(primaries.map((node) => node.ping()))
+  }
   const ended = Promise.withResolvers<void>()
   const breaker = createBreaker({
     dependency: 'redis',
-    place: placeOf(url),
+    place: isClusterUrl(url) ? url.replace(clusterUrl, '$3') : placeOf(url),
     leastMs: probeMs / 4,
     longestMs: probeMs,
-    opened: () => void breaker.attempt(() => redis.ping(), ended.promise).catch(() => {}),
+    opened: () => void breaker.attempt(ping, ended.promise).catch(() => {}),
   })
   return {
     attempt: async (commands) => {
       if (breaker.state() !== 'CLOSED') return { ok: false }
       try {
-        const value = await commands(redis)
+        // A cluster's client looks for the right node by itself, for longer than one command may take.
+        const value = await (redis instanceof Redis ? commands(redis) : within(timeoutMs * 2, commands(redis)))
         breaker.succeeded()
         return { ok: true, value }
       } catch (error) {

@@ -40,6 +40,7 @@ const pending = (origin: number | null = null, unknown = false, generation = 7, 
   unknown,
 })
 const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
+  feeds: {},
   partitions: [partition('a', 100), partition('b', 300)],
   pending: [pending()],
   pendingOffsets: null,

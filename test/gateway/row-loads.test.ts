@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ViewBasis } from '../../src/gateway/freshness/freshness.ts'
+import type { Loadable } from '../../src/gateway/read/row-batch.ts'
 import { createRowLoads } from '../../src/gateway/read/row-loads.ts'
 import type { Reading, Statement } from '../../src/gateway/read/row-sql.ts'
 import type { Run } from '../../src/gateway/read/statements.ts'
@@ -13,7 +13,7 @@ const table = {
   rolling: [],
   key: [{ name: 'id', column: 'id', nullable: false, type: { kind: 'scalar', scalar: 'ID' } }],
 }
-const basis = { table, view: { fields: [] } } as unknown as ViewBasis
+const basis = { generation: 1, basis: { table, view: { fields: [] } } } as unknown as Loadable
 const reading = (tenant: string, ...fields: string[]) =>
   ({ table, tenant, fields: new Set(fields), bounded: false, classes: () => ['true'] }) as unknown as Reading
 

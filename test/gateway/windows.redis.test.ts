@@ -103,6 +103,8 @@ test('C25 a row is answered from the cache but for what rolls, which is never ke
     await sleep(50)
     return world.statements().length
   }
+  // What is asked for once isn't kept.
+  expect(await statements('id')).toBe(1)
   expect([await statements('id orders'), await statements('name orders')]).toEqual([1, 0])
   for (const fields of ['lately', 'orders busy', 'hour name'])
     expect([await statements(fields), await statements(fields)], fields).toEqual([1, 1])
@@ -120,8 +122,7 @@ test('a row grouped by time says from the cache as well whether its bucket is fi
     await sleep(50)
     return { ...data.hour, statements: world.statements().length }
   }
-  expect(await ask()).toEqual({ orders: 1, _bucket: 'FINAL', statements: 1 })
-  expect(await ask()).toEqual({ orders: 1, _bucket: 'FINAL', statements: 0 })
+  for (const statements of [1, 1, 0]) expect(await ask()).toEqual({ orders: 1, _bucket: 'FINAL', statements })
 })
 
 test('a window is answered by key, by lookup and in a page, from one statement and so one clock', () =>

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createApplier } from '../../src/ingest/apply/apply.ts'
 import { openCatalog } from '../../src/ingest/generations.ts'
+import { createAnnounce } from '../../src/ingest/maintain/change-feed.ts'
 import { balanceShards } from '../../src/ingest/maintain/shards.ts'
 import { createWorker } from '../../src/ingest/maintain/worker.ts'
 import { plans } from '../../src/ingest/session-settings.ts'
@@ -46,7 +47,10 @@ const openCost = async (scene: Scene & { readonly sql: Sql; readonly url: string
   const proxy = await startCuttingProxy(url)
   const own = connect(proxy.url, { max: 1, name: 'counted', settings: plans })
   await balanceShards(own)
-  const worker = createWorker(own, catalog, 1_000)
+  const announce = createAnnounce('NOTIFY')
+  // Asked for once in a process.
+  await own.begin((tx) => announce.ready(tx))
+  const worker = createWorker(own, catalog, 1_000, announce)
   const ends = new Map([...log].map(([id, lane]) => [id, lane.at(-1)!.offset + 1n]))
   let lsn = LATER
   const written = async (): Promise<number> => {

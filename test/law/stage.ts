@@ -3,8 +3,8 @@ import type { ApplyResult } from '../../src/ingest/apply/apply.ts'
 import { type Item, itemOf, type Stretch } from '../../src/ingest/apply/stretch.ts'
 import type { CellValue, Change } from '../../src/ingest/change.ts'
 import type { Catalog } from '../../src/ingest/generations.ts'
+import type { Announced } from '../../src/ingest/maintain/change-feed.ts'
 import { type Maintainer, startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
-import type { ChangedRow } from '../../src/ingest/maintain/work-generation.ts'
 import { entityTable } from '../../src/model/names.ts'
 import { connect, type Sql } from '../../src/platform/postgres.ts'
 import { present } from '../../src/platform/present.ts'
@@ -72,7 +72,7 @@ export type Stage = Engine & {
   /** Applies as the owner of one partition of a topic of its own; each partition is another writer. */
   apply(partition: number, ...changes: readonly Change[]): Promise<ApplyResult>
   maintainer(
-    published?: (rows: readonly ChangedRow[]) => Promise<void>,
+    published?: (announced: Announced) => Promise<void>,
     catalog?: Catalog,
     wide?: number,
   ): {

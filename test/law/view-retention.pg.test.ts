@@ -111,7 +111,7 @@ describe('a row of a view that is kept for a time', () => {
     await keeping.stage.release()
     await keeping.floors.move()
     const told: ChangedRow[] = []
-    const { maintainer } = keeping.stage.maintainer(async (some) => void told.push(...some))
+    const { maintainer } = keeping.stage.maintainer(async ({ changed }) => void told.push(...changed))
     while ((await maintainer.round()).entries > 0);
     expect(told.filter(({ generation }) => generation.table.view === 'Recent')).toEqual([
       expect.objectContaining({ key: ['old'], tenant: 'acme', gone: true }),

@@ -15,6 +15,7 @@ import { compileView } from '../../model/sql/compile-view.ts'
 import type { ViewTable } from '../../model/view-table.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { present } from '../../platform/present.ts'
+import { type Sequences, sequencesSql } from '../feed/sequences.ts'
 import { type Registered, registeredSql } from './registered.ts'
 import type { StoredPartition } from './source-state.ts'
 import {
@@ -83,6 +84,8 @@ export type SourceBound = { readonly at: number; readonly whole: boolean }
 export type Snapshot = {
   readonly at: number
   readonly sources: ReadonlyMap<string, SourceBound>
+  /** How far the change feeds were in it. */
+  readonly feeds: Sequences
   readonly partitions: readonly Partition[]
   readonly pending: readonly Pending[]
   /** Null: nobody asked for it, or the log is too deep to be read for it. */
@@ -158,6 +161,7 @@ const snapshotSql = (offsets: boolean) => `with pending as materialized (${pendi
     (select first_offset::text from forebay.epochs e where e.topic = p.topic and e.partition = p.partition and e.epoch = p.epoch) as "epochStart",
     null as "sourceLsn", next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions p order by topic, partition`,
   )},
+  'feeds', ${sequencesSql},
   'pending', ${array('x', 'select * from pending')},
   'parked', ${array('x', parkedSql)},
   'parkedKeys', ${array('x', parkedKeysSql)},

@@ -35,6 +35,8 @@ export type WatchOptions = {
   readonly now?: () => number
   /** Told of each look that failed. */
   readonly failed?: (error: unknown) => void
+  /** Called with each snapshot before anybody else sees it; `begun`: when it was asked for, by performance.now(). */
+  readonly told?: (seen: Seen, begun: number) => void
 }
 
 const paceMs = 100
@@ -55,6 +57,7 @@ export const startWatch = async ({
   server = 'postgres',
   now,
   failed = () => {},
+  told,
 }: WatchOptions): Promise<Watch> => {
   const sources = followSources()
   let latest: { readonly snapshot: Seen; readonly at: number } | undefined
@@ -81,6 +84,7 @@ export const startWatch = async ({
       const serving = await servingOf(read.registered)
       const bases = [...serving.views.values()].map(({ basis }) => basis)
       const snapshot = { ...read, sources: sources(read, bases), serving }
+      told?.(snapshot, begun)
       latest = { snapshot, at: begun }
       answered = performance.now()
       remember(snapshot)
@@ -101,7 +105,7 @@ export const startWatch = async ({
       next = undefined
       const seen = await see()
       asked?.resolve(seen)
-      if (seen) for (const told of [...followers]) told(seen)
+      if (seen) for (const follower of [...followers]) follower(seen)
       const took = performance.now() - begun
       await pause(took)
     }

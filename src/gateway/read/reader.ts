@@ -8,6 +8,7 @@ import { type Keys, seal, unseal } from '../access/secret.ts'
 import type { Verdict, ViewVerdict } from '../access/verdict.ts'
 import { type BucketState, countLimit, type Page, type PageRequest, type Reader, type ViewRow } from '../context.ts'
 import { fieldError } from '../errors.ts'
+import type { Sequences } from '../feed/sequences.ts'
 import type { ViewFreshness } from '../freshness/freshness.ts'
 import type { Served } from '../freshness/serving.ts'
 import { rebuilding } from '../rebuilding.ts'
@@ -40,6 +41,8 @@ export type ReaderRequest = {
   readonly older: (view: string, asOf: number) => void
   /** How fresh what is not read now must be; see satisfies.ts. */
   readonly floor: (view: string) => number | null
+  /** How far the change feeds are in the snapshot. */
+  readonly feeds: () => Sequences | undefined
 }
 
 export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader => {
@@ -47,9 +50,10 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
 
   /** Undefined where the reader may see nothing at all. */
   const open = (view: View) => {
-    const basis = request.served(view.name)?.basis
+    const served = request.served(view.name)
+    const basis = served?.basis
     const verdict = request.verdict.views.get(view.name)
-    if (!basis || !verdict) return undefined
+    if (!served || !basis || !verdict) return undefined
     const { table } = basis
     const tenant = tenantOf(table, request.claims)
     if (tenant === undefined) {
@@ -81,7 +85,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
         asOf: at,
       }
     }
-    return { reading, verdict, tenant, basis, about, rowAsOf, finish }
+    return { reading, verdict, tenant, served, about, rowAsOf, finish }
   }
 
   /** What conditions and orders look at must be there, and by index. */
@@ -94,13 +98,13 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   const byKey = async (view: View, key: RowKey): Promise<ViewRow | null> => {
     const opened = open(view)
     if (!opened) return null
-    const { verdict, reading, basis, about, rowAsOf } = opened
+    const { verdict, reading, served, about, rowAsOf } = opened
     const unruled = verdict.classes.every(({ rules }) => rules.length === 0)
     const loader = unruled
-      ? parts.loads.shared(basis, about, reading)
+      ? parts.loads.shared(served, about, reading)
       : (own.get(view.name) ?? parts.loads.own(reading))
     if (!unruled) own.set(view.name, loader)
-    const found = await loader.load({ key, asOf: rowAsOf, floor: request.floor(view.name) })
+    const found = await loader.load({ key, asOf: rowAsOf, floor: request.floor(view.name), feeds: request.feeds() })
     if (!found) return null
     if (found.asOf !== undefined) request.older(view.name, found.asOf)
     return opened.finish(found.row, found.asOf)

@@ -4,14 +4,14 @@
  */
 import type { Sql } from '../../platform/postgres.ts'
 import type { Tx } from '../apply/fence.ts'
-import { markHeldAgain } from '../apply/mark-held.ts'
 import type { Generation } from '../generations.ts'
 import { alone, type Caution, together } from './attempt.ts'
+import type { Announce } from './change-feed.ts'
 import { moveFanout, type Progress } from './fanout-entry.ts'
 import { keysBy, logKeys } from './log-keys.ts'
 import { notBegun } from './not-begun.ts'
 import type { Origin } from './origin.ts'
-import { boundKeys, type Round, shardsOf } from './round.ts'
+import { boundKeys, close, type Round, shardsOf } from './round.ts'
 import { settle } from './settle.ts'
 import { ownedShards } from './shards.ts'
 import { byOwner, type Limits, workGeneration } from './work-generation.ts'
@@ -31,6 +31,7 @@ export const runFanout = (
   sql: Sql,
   generations: readonly Generation[],
   limits: Limits,
+  announce: Announce,
   caution?: Caution,
 ): Promise<Round | undefined> =>
   sql.begin(async (tx) => {
@@ -38,6 +39,7 @@ export const runFanout = (
       shardsOf(tx),
       takeFanout(tx, generations),
       notBegun(tx, generations),
+      announce.ready(tx),
     ])
     if (taken === undefined) return undefined
     const generation = generations.find((one) => one.generation === taken.generation)!
@@ -59,12 +61,11 @@ export const runFanout = (
     if (foreign.length) await logKeys(tx, taken.generation, keysBy(taken.path), [...new Set(foreign)], taken)
     if (one) await settle(tx, generation, one, new Map([...work.origins, [taken.path, taken]]))
     await advance(tx, taken, progress, rows.length < limits.budget ? undefined : rows.at(-1)!.cursor)
-    await markHeldAgain(tx, [generation])
     return {
       entries: 1,
       full: false,
       keys: work.keys,
-      changed: work.changed,
+      announced: await close(tx, announce, [work], [generation]),
       due: [],
       failed: one?.culprits.length ?? 0,
       fanouts: true,

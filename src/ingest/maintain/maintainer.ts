@@ -7,12 +7,12 @@ import { log } from '../../platform/log.ts'
 import { codeOf, type Sql } from '../../platform/postgres.ts'
 import { truncateSpentSlot } from '../dirty-log.ts'
 import type { Catalog } from '../generations.ts'
+import { type Announced, createAnnounce, type FeedTransport } from './change-feed.ts'
 import { wide } from './fanout-entry.ts'
 import { createFanoutPace } from './fanout-pace.ts'
 import { prove, type Question, type Settle, type Verdict } from './prove.ts'
 import type { Round } from './round.ts'
 import { balanceShards, ownedShards, releaseShards } from './shards.ts'
-import type { ChangedRow } from './work-generation.ts'
 import { createWorker } from './worker.ts'
 
 /**
@@ -46,12 +46,14 @@ export type Maintainer = {
 
 /**
  * `sql` must be a pool of exactly one connection to the primary itself (no transaction pooler): shard locks live on it.
- * `published` gets every changed row after the commit that changed it is on disk (C31). `behind`: whether appliers are catching up.
+ * `published` gets what each transaction changed once that has committed: on disk, where `transport` is LATER (C31). `behind`: whether appliers are catching up.
  */
 export const startMaintainer = (options: {
   readonly sql: Sql
   readonly catalog: Catalog
-  readonly published: (rows: readonly ChangedRow[]) => Promise<void>
+  readonly published: (announced: Announced) => Promise<void>
+  /** NOTIFY unless said. */
+  readonly transport?: FeedTransport
   readonly behind?: () => boolean
   /** Another process has registered views that this one doesn't know. Its shards are let go: whoever knows them all takes over. */
   readonly outdated?: (registered: number) => void
@@ -60,7 +62,8 @@ export const startMaintainer = (options: {
   readonly auto?: boolean
 }): Maintainer => {
   const { sql, catalog, published, behind = () => false } = options
-  const worker = createWorker(sql, catalog, options.wide ?? wide)
+  const announce = createAnnounce(options.transport ?? 'NOTIFY')
+  const worker = createWorker(sql, catalog, options.wide ?? wide, announce)
   const pace = createFanoutPace()
   let woken = Promise.withResolvers<void>()
   let stopped = false
@@ -85,15 +88,18 @@ export const startMaintainer = (options: {
     }
   }
 
+  const publish = async (announced: readonly Announced[]): Promise<void> => {
+    for (const one of announced) await published(one)
+  }
   const round = async (budget = liveBudget): Promise<Round> => {
     await housekeeping()
     const done = await worker.live(budget)
-    if (done.changed.length) await published(done.changed)
+    await publish(done.announced)
     return done
   }
   const stretch = async (keys: number): Promise<Round> => {
     const done = await worker.fanout(keys)
-    if (done.changed.length) await published(done.changed)
+    await publish(done.announced)
     return done
   }
   /** Live work first; a fan-out where there is none. */
@@ -149,8 +155,9 @@ export const startMaintainer = (options: {
     },
     // The pool has one connection, so transactions on it queue by themselves.
     async prove(question, settle) {
-      const { verdict, logged, changed } = await prove({ sql, live: () => worker.live(liveBudget) }, question, settle)
-      if (changed.length > 0) await published(changed)
+      const means = { sql, announce, live: () => worker.live(liveBudget) }
+      const { verdict, logged, announced } = await prove(means, question, settle)
+      await publish(announced)
       if (logged) woken.resolve()
       return verdict
     },

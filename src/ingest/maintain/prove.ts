@@ -13,10 +13,10 @@ import type { Difference, Proof } from '../../model/sql/proof.ts'
 import { codeOf, isDataError, type Sql } from '../../platform/postgres.ts'
 import type { Tx } from '../apply/fence.ts'
 import type { Generation } from '../generations.ts'
+import type { Announce, Announced } from './change-feed.ts'
 import { wide } from './fanout-entry.ts'
 import { pathOf } from './log-keys.ts'
 import { type Round, roundIn, shardsOf } from './round.ts'
-import type { ChangedRow } from './work-generation.ts'
 
 export type Question = {
   readonly generation: Generation
@@ -42,7 +42,7 @@ export type Settle = (tx: Tx, verdict: Verdict) => Promise<boolean>
 export type Proven = {
   readonly verdict: Verdict | undefined
   readonly logged: boolean
-  readonly changed: readonly ChangedRow[]
+  readonly announced: readonly Announced[]
 }
 
 /** Keys that a round of a proof takes, and such rounds: more means that maintenance is behind. */
@@ -58,22 +58,23 @@ export type Means = {
   readonly sql: Sql
   /** A round as they come. */
   readonly live: () => Promise<Round>
+  readonly announce: Announce
 }
 
-export const prove = async ({ sql, live }: Means, question: Question, settle: Settle): Promise<Proven> => {
-  const changed: ChangedRow[] = []
+export const prove = async ({ sql, live, announce }: Means, question: Question, settle: Settle): Promise<Proven> => {
+  const announced: Announced[] = []
   for (let tries = 0; tries < mostTries; tries++) {
     // Most of it in rounds of their own: they wait for rows that several owners add to, where a snapshot that is held has to begin anew.
     for (let rounds = 0; rounds < mostRounds; rounds++) {
       const round = await live()
-      changed.push(...round.changed)
+      announced.push(...round.announced)
       if (round.entries === 0) break
     }
     try {
       const proven = (await sql.begin('isolation level repeatable read', (tx) =>
-        proveIn(tx, question, settle),
+        proveIn(tx, announce, question, settle),
       )) as Proven
-      return { ...proven, changed: [...changed, ...proven.changed] }
+      return { ...proven, announced: [...announced, ...proven.announced] }
     } catch (error) {
       // A key that fails is the next round's to find.
       if (error instanceof Failing) break
@@ -81,21 +82,21 @@ export const prove = async ({ sql, live }: Means, question: Question, settle: Se
       await sleep(Math.random() * 20 * 2 ** tries)
     }
   }
-  return { verdict: undefined, logged: false, changed }
+  return { verdict: undefined, logged: false, announced }
 }
 
 class Failing extends Error {}
 
-const proveIn = async (tx: Tx, question: Question, settle: Settle): Promise<Proven> => {
+const proveIn = async (tx: Tx, announce: Announce, question: Question, settle: Settle): Promise<Proven> => {
   const { generation, proof, keys, near = false } = question
-  const changed: ChangedRow[] = []
+  const announced: Announced[] = []
   for (let rounds = 0; ; rounds++) {
-    const round = await roundIn(tx, [generation], { budget, wide }, []).catch((error: unknown) => {
+    const round = await roundIn(tx, [generation], { budget, wide }, [], announce).catch((error: unknown) => {
       throw isDataError(error) ? new Failing('a key fails', { cause: error }) : error
     })
-    changed.push(...round.changed)
+    announced.push(...round.announced)
     if (round.entries === 0) break
-    if (rounds === mostRounds) return { verdict: undefined, logged: false, changed }
+    if (rounds === mostRounds) return { verdict: undefined, logged: false, announced }
   }
   const owned = [...(await shardsOf(tx))]
   const own = await tx.unsafe<{ k: string }[]>(
@@ -122,7 +123,7 @@ const proveIn = async (tx: Tx, question: Question, settle: Settle): Promise<Prov
     unsure: left.filter((one) => !isSure(one)),
     excused: parked ? differing.map(({ k }) => k) : [],
   }
-  return { verdict, logged: await settle(tx, verdict), changed }
+  return { verdict, logged: await settle(tx, verdict), announced }
 }
 
 /** Which of these keys have rows that are not as defined, in the snapshot of this one statement. */

@@ -12,11 +12,12 @@ import type { Tx } from '../apply/fence.ts'
 import { markHeldAgain } from '../apply/mark-held.ts'
 import type { Generation } from '../generations.ts'
 import { alone, type Caution, keyTimeoutMs, lockTimeoutMs, together } from './attempt.ts'
+import type { Announce, Announced } from './change-feed.ts'
 import { allBegun, notBegun } from './not-begun.ts'
 import { dueKeys, type Parked, type ParkedOf, parkedOf, releaseKeys } from './park-keys.ts'
 import { settle } from './settle.ts'
 import { ownedShards } from './shards.ts'
-import { type ChangedRow, type Entry, type Limits, type Work, workGeneration } from './work-generation.ts'
+import { type Entry, type Limits, type Work, workGeneration } from './work-generation.ts'
 
 /**
  * `entries`: taken from the log, or tried again; 0: there was nothing to do. `full`: the log held more than was taken. `keys`: rows recomputed.
@@ -26,7 +27,8 @@ export type Round = {
   readonly entries: number
   readonly full: boolean
   readonly keys: number
-  readonly changed: readonly ChangedRow[]
+  /** One a transaction that changed rows. */
+  readonly announced: readonly Announced[]
   readonly due: readonly number[]
   readonly failed: number
   readonly fanouts: boolean
@@ -38,7 +40,8 @@ export const runRound = (
   generations: readonly Generation[],
   limits: Limits,
   all: readonly Generation[],
-): Promise<Round> => sql.begin((tx) => roundIn(tx, generations, limits, all, notBegun)) as Promise<Round>
+  announce: Announce,
+): Promise<Round> => sql.begin((tx) => roundIn(tx, generations, limits, all, announce, notBegun)) as Promise<Round>
 
 /** The same within a transaction. `begun`: which nodes are still to be filled, where the transaction's snapshot isn't older than that. */
 export const roundIn = async (
@@ -46,12 +49,14 @@ export const roundIn = async (
   generations: readonly Generation[],
   limits: Limits,
   all: readonly Generation[],
+  announce: Announce,
   begun: typeof notBegun = async () => allBegun,
 ): Promise<Round> => {
   const [{ shards, parked, fanouts }, entries, filling] = await Promise.all([
     openingOf(tx, generations, all),
     takeEntries(tx, generations, limits.budget),
     begun(tx, generations),
+    announce.ready(tx),
   ])
   const taken = Map.groupBy(entries, ({ generation }) => generation)
   const concerned = generations.filter(({ generation }) => taken.has(generation))
@@ -68,9 +73,9 @@ export const roundIn = async (
   // Pipelined by one owner. Several meet on the rows of groups, so they go by one order and don't wait for each other in a circle.
   if (shards.size === SHARDS) done.push(...(await Promise.all(concerned.map(work))))
   else for (const generation of concerned) done.push(await work(generation))
-  await markHeldAgain(tx, concerned)
   return {
     ...summed(entries, limits.budget, done),
+    announced: await close(tx, announce, done, concerned),
     due: parked.filter(({ due }) => due).map(({ generation }) => generation),
     failed: 0,
     fanouts,
@@ -82,7 +87,13 @@ const mostRetries = 8
 const longestRetriesMs = 2_000
 
 /** The same for one generation of which keys fail: they are found and parked, and those whose pause is over are tried again. */
-export const runAlone = (sql: Sql, generation: Generation, limits: Limits, caution: Caution): Promise<Round> =>
+export const runAlone = (
+  sql: Sql,
+  generation: Generation,
+  limits: Limits,
+  announce: Announce,
+  caution: Caution,
+): Promise<Round> =>
   sql.begin(async (tx) => {
     const number = generation.generation
     const [, owned, entries, due, filling] = await Promise.all([
@@ -91,6 +102,7 @@ export const runAlone = (sql: Sql, generation: Generation, limits: Limits, cauti
       takeEntries(tx, [generation], limits.budget),
       dueKeys(tx, number, mostRetries),
       notBegun(tx, [generation]),
+      announce.ready(tx),
     ])
     const one = alone(tx, caution)
     const means = { attempt: one.attempt, owned, limits, parked: true, notBegun: filling(generation), pipelined: false }
@@ -117,9 +129,9 @@ export const runAlone = (sql: Sql, generation: Generation, limits: Limits, cauti
       failed += again.culprits.length
       done.push(work)
     }
-    await markHeldAgain(tx, [generation])
     return {
       ...summed(entries, limits.budget, done),
+      announced: await close(tx, announce, done, [generation]),
       entries: entries.length + tried,
       due: [],
       failed,
@@ -139,8 +151,18 @@ const summed = (entries: readonly Entry[], budget: number, done: readonly Work[]
   entries: entries.length,
   full: entries.reduce((total, { keys }) => total + keys.length, 0) >= budget,
   keys: done.reduce((total, { keys }) => total + keys, 0),
-  changed: done.flatMap(({ changed }) => changed),
 })
+/** What a transaction does last. Announced first: what marks may go back to a savepoint, and would take it along. */
+export const close = async (
+  tx: Tx,
+  announce: Announce,
+  done: readonly Work[],
+  generations: readonly Generation[],
+): Promise<readonly Announced[]> => {
+  const changed = done.flatMap((work) => work.changed)
+  const [announced] = await Promise.all([announce.rows(tx, changed), markHeldAgain(tx, generations)])
+  return announced ? [announced] : []
+}
 const numbersOf = (generations: readonly Generation[]): readonly number[] =>
   generations.map(({ generation }) => generation)
 

@@ -6,6 +6,7 @@
 import { SHARDS } from '../../model/sql/key.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { locks } from '../locks.ts'
+import { openFeed } from './open-feed.ts'
 
 /**
  * SQL that yields this connection's shards. The session itself remembers them, and dies with its locks. To ask `pg_locks` takes every lock
@@ -24,6 +25,8 @@ const remember = (sql: Sql, shards: Iterable<number>): Promise<unknown> =>
  * run inside a transaction: a shard may only change hands between rounds. Answers with the number owned.
  */
 export const balanceShards = async (sql: Sql): Promise<number> => {
+  // Before any shard is its own: what it changes is told (C31).
+  await openFeed(sql)
   await sql`select pg_try_advisory_lock_shared(${locks.maintainer}, 0)
     where not exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${locks.maintainer})`
   const [{ maintainers } = { maintainers: 1 }] = await sql<{ maintainers: number }[]>`

@@ -7,6 +7,7 @@ import { log } from '../../platform/log.ts'
 import { codeOf, type Sql } from '../../platform/postgres.ts'
 import type { Catalog, Generation } from '../generations.ts'
 import { type Caution, isKeyFault } from './attempt.ts'
+import type { Announce } from './change-feed.ts'
 import { runFanout } from './fanout.ts'
 import { type Round, runAlone, runRound } from './round.ts'
 
@@ -22,14 +23,14 @@ export type Worker = {
   fanout(keys: number): Promise<Round>
 }
 
-const nothing: Round = { entries: 0, full: false, keys: 0, changed: [], due: [], failed: 0, fanouts: false }
+const nothing: Round = { entries: 0, full: false, keys: 0, announced: [], due: [], failed: 0, fanouts: false }
 const merged = (rounds: readonly Round[]): Round =>
   rounds.reduce(
     (all, one) => ({
       entries: all.entries + one.entries,
       full: all.full || one.full,
       keys: all.keys + one.keys,
-      changed: [...all.changed, ...one.changed],
+      announced: [...all.announced, ...one.announced],
       due: [...all.due, ...one.due],
       failed: all.failed + one.failed,
       fanouts: all.fanouts || one.fanouts,
@@ -38,7 +39,7 @@ const merged = (rounds: readonly Round[]): Round =>
   )
 
 /** `wide`: see Limits. */
-export const createWorker = (sql: Sql, catalog: Catalog, wide: number): Worker => {
+export const createWorker = (sql: Sql, catalog: Catalog, wide: number, announce: Announce): Worker => {
   const resting = new Map<number, { readonly until: number; readonly forMs: number }>()
   const wary = new Map<number, Caution & { until: number }>()
 
@@ -75,7 +76,7 @@ export const createWorker = (sql: Sql, catalog: Catalog, wide: number): Worker =
     for (const generation of generations)
       rounds.push(
         await carefully(generation, (caution) =>
-          runAlone(sql, generation, { budget: Math.min(budget, aloneBudget), wide }, caution),
+          runAlone(sql, generation, { budget: Math.min(budget, aloneBudget), wide }, announce, caution),
         ),
       )
     return merged(rounds)
@@ -89,7 +90,7 @@ export const createWorker = (sql: Sql, catalog: Catalog, wide: number): Worker =
       const trusted = generations.filter((one) => !doubtful.includes(one))
       let done: Round
       try {
-        done = await runRound(sql, trusted, { budget, wide }, generations)
+        done = await runRound(sql, trusted, { budget, wide }, generations, announce)
       } catch (error) {
         if (!isKeyFault(error)) throw error
         done = await alone(trusted, budget)
@@ -103,13 +104,13 @@ export const createWorker = (sql: Sql, catalog: Catalog, wide: number): Worker =
       const generations = able()
       const trusted = generations.filter((one) => !isWary(one))
       try {
-        const done = await runFanout(sql, trusted, limits)
+        const done = await runFanout(sql, trusted, limits, announce)
         if (done) return done
       } catch (error) {
         if (!isKeyFault(error)) throw error
       }
       for (const generation of generations) {
-        const done = await carefully(generation, (caution) => runFanout(sql, [generation], limits, caution))
+        const done = await carefully(generation, (caution) => runFanout(sql, [generation], limits, announce, caution))
         if (done.entries > 0) return done
       }
       return nothing

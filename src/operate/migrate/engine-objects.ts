@@ -68,4 +68,11 @@ export const engineObjects: readonly EngineObject[] = [
     sql: 'insert into forebay.catalog (version) values (1) on conflict do nothing',
     exists: 'exists (select from forebay.catalog)',
   },
+  {
+    name: 'row of forebay.key_secret',
+    before: false,
+    // 244 random bits; kept with what it names, so that every process, replica and backup has it.
+    sql: "insert into forebay.key_secret (secret) values (replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')) on conflict do nothing",
+    exists: 'exists (select from forebay.key_secret)',
+  },
 ]

@@ -2,6 +2,7 @@
 import { identity, optional, required, table } from './engine-table.ts'
 import { parkedKeys } from './parked-keys-table.ts'
 import type { Table } from './physical.ts'
+import { readTables } from './read-tables.ts'
 import { rebuildTables } from './rebuild-tables.ts'
 import { reconcileTables } from './reconcile-tables.ts'
 
@@ -14,6 +15,7 @@ export const dirtySlots = [0, 1, 2, 3]
 export const engineTables: readonly Table[] = [
   ...rebuildTables,
   ...reconcileTables,
+  ...readTables,
   table(
     'audit',
     [
