@@ -14,4 +14,6 @@ CREATE TABLE "forebay"."key_secret" (
   CONSTRAINT "key_secret_is_one_row" CHECK ("id")
 );
 
+ALTER TABLE "forebay"."positions" ADD COLUMN "source_lsn" bigint;
+
 insert into forebay.key_secret (secret) values (replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')) on conflict do nothing;

@@ -175,7 +175,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         freshness,
         older,
         floor,
-        feeds: () => stand.seen()?.feeds,
+        feeds: stand.feeds,
       })
     }
     return {

@@ -16,6 +16,9 @@ import type { JournalRecord } from './source/journal.ts'
 
 export type FeedRecord = JournalRecord & { readonly topic: string }
 
+/** `lsn`: of the source's own log, where it has one: every commit up to there was in that. */
+export type Bound = { readonly topics: readonly string[]; readonly lsn?: bigint }
+
 export type Feed = {
   /** Of the cursor and the lock; for good. */
   readonly name: string
@@ -31,7 +34,7 @@ export type Feed = {
    * Resolves once everything that the source had committed before the call is in the journal, with the topics for which that is so (not
    * those whose first snapshot is under way). Rejects when the source can't be asked. Called only while `run` is.
    */
-  bound(): Promise<readonly string[]>
+  bound(): Promise<Bound>
 }
 
 export type FeedJournal = {

@@ -19,9 +19,14 @@ export type Partition = { readonly topic: string; readonly partition: number }
 
 /**
  * All that the source had at `at` (the primary's clock, milliseconds) lies before `end`. SOURCE: all that was committed there; LOG: all that the
- * feed's way of asking finds.
+ * feed's way of asking finds. `lsn`: of the source's own log, where that is known: all commits up to there are among it.
  */
-export type Seen = { readonly at: number; readonly end: bigint; readonly basis: 'SOURCE' | 'LOG' }
+export type Seen = {
+  readonly at: number
+  readonly end: bigint
+  readonly basis: 'SOURCE' | 'LOG'
+  readonly lsn?: bigint
+}
 
 /**
  * `start`: the first offset that the log still has. `end`: the offset after its last committed record. `topicId`: of this topic and no

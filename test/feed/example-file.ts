@@ -13,7 +13,7 @@ export const fileFeed = (path: string, topic: string): Feed => {
     basis: 'SOURCE',
     async bound() {
       await turns.reached()
-      return [topic]
+      return { topics: [topic] }
     },
     async run(journal) {
       const file = await open(path)

@@ -27,7 +27,7 @@ const stubborn = () => {
     name,
     topics: ['t'],
     basis: 'LOG',
-    bound: async () => [],
+    bound: async () => ({ topics: [] }),
     run(journal) {
       begun.resolve(journal)
       return over.promise

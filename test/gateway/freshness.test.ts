@@ -44,6 +44,7 @@ const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   partitions: [partition('a', 100), partition('b', 300)],
   pending: [pending()],
   pendingOffsets: null,
+  begun: now,
   at: now,
   sources: new Map(),
   parked: [],

@@ -80,8 +80,9 @@ type Generation = {
  * however many other logs are read to their end.
  */
 export type SourceBound = { readonly at: number; readonly whole: boolean }
-/** `at`: a moment of the primary's clock after all that is seen. `sources`: by view, what its sources say. */
+/** `begun` and `at`: moments of the primary's clock before and after all that is seen. `sources`: by view, what its sources say. */
 export type Snapshot = {
+  readonly begun: number
   readonly at: number
   readonly sources: ReadonlyMap<string, SourceBound>
   /** How far the change feeds were in it. */
@@ -159,7 +160,7 @@ const snapshotSql = (offsets: boolean) => `with pending as materialized (${pendi
     'x',
     `select topic, topic_id as "topicId", partition, epoch,
     (select first_offset::text from forebay.epochs e where e.topic = p.topic and e.partition = p.partition and e.epoch = p.epoch) as "epochStart",
-    null as "sourceLsn", next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions p order by topic, partition`,
+    source_lsn::text as "sourceLsn", next_offset::text as "nextOffset", ${milliseconds('frontier')} as frontier, ${milliseconds('source_frontier')} as "sourceFrontier", source_trouble as "sourceTrouble", state, reason, ${milliseconds('stopped_at')} as "stoppedAt", unasked, ${milliseconds('observed_at')} as "observedAt", observed_end::text as "observedEnd" from forebay.positions p order by topic, partition`,
   )},
   'feeds', ${sequencesSql},
   'pending', ${array('x', 'select * from pending')},
@@ -168,6 +169,7 @@ const snapshotSql = (offsets: boolean) => `with pending as materialized (${pendi
   'degraded', ${array('x', degradedSql)},
   'generations', ${array('x', 'select generation, view, hash, filled_at is not null as filled from forebay.generations where retired_at is null')},
   'registered', ${registeredSql},
+  'begun', ${milliseconds('statement_timestamp()')},
   'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
 
 const snapshotTexts = { with: snapshotSql(true), without: snapshotSql(false) } as const

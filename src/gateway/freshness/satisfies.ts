@@ -15,6 +15,13 @@ import { type Required, type RequiredOffset, requiredName } from './position-tok
 export const satisfies = (floor: number | null, asOf: number | null): boolean =>
   floor === null || (asOf !== null && asOf >= floor)
 
+/**
+ * Whether what is known to be as new as the snapshot is as good for a request as rows that are read now, where the snapshot is as fresh as asked:
+ * unless it has had an answer whose rows may have been read after it.
+ */
+export const snapshotServes = (asked: Asked | undefined, { begun }: Pick<Snapshot, 'begun'>): boolean =>
+  asked === undefined || asked.readAt === null || begun >= asked.readAt
+
 /** `met`: rows that are read from here on, where the snapshot was taken, are as fresh as asked. */
 export type Judged = {
   readonly met: boolean

@@ -6,7 +6,7 @@ import { fieldError, refusal } from '../errors.ts'
 import { type Ask, type Asked, askedAt } from './asked.ts'
 import { aged, type Shown, type ViewFreshness, viewFreshness } from './freshness.ts'
 import { whyForeign } from './passed.ts'
-import { type Judged, judge, satisfies } from './satisfies.ts'
+import { type Judged, judge, satisfies, snapshotServes } from './satisfies.ts'
 import type { Served } from './serving.ts'
 import { type createWait, type Waited, waited } from './wait.ts'
 import type { Seen, Watch } from './watch.ts'
@@ -38,8 +38,10 @@ export type Stand<Reads> = {
   freshness(view: string): ViewFreshness
   /** Told of rows that are older than what `freshness` says. */
   older(view: string, asOf: number): void
-  /** What else than rows that are read now must be as fresh as; see satisfies.ts. */
+  /** What has a bound of its own must be as fresh as this; see satisfies.ts. */
   floor(view: string): number | null
+  /** How far the change feeds are in the snapshot; undefined where only rows that are read now will do. */
+  feeds(): Seen['feeds'] | undefined
   /** False where the answer is older than asked, and that was to be served; undefined where nothing was asked. */
   met(): boolean | undefined
 }
@@ -176,6 +178,7 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
         if (found) known.set(view, aged(found, now(), asOf))
       },
       floor: (view) => floors.get(view) ?? null,
+      feeds: () => (seen && snapshotServes(asked, seen) ? seen.feeds : undefined),
       met: () => met,
     }
   }

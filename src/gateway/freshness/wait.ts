@@ -50,6 +50,11 @@ export const createWait = (
     return seen
   }
 
+  const hurry = ({ judged }: Waited): void => {
+    const floor = promptFor(judged)
+    if (floor !== undefined) prompt(floor)
+  }
+
   /** The first look by which it is met, or the last before the time is over. */
   const untilMet = ({ judge, gone }: Waiting, known: Waited, ms: number): Promise<Waited> =>
     new Promise((done, fail) => {
@@ -69,6 +74,7 @@ export const createWait = (
         try {
           last = waited(seen, judge)
           if (last.met) end(() => done(last))
+          else hurry(last)
         } catch (error) {
           end(() => fail(error))
         }
@@ -84,8 +90,7 @@ export const createWait = (
       waits.inc({ result: 'served' })
       return known
     }
-    const floor = promptFor(asked, known.judged)
-    if (floor !== undefined && asked.onStale === 'WAIT') prompt(floor)
+    if (asked.onStale === 'WAIT') hurry(known)
     const fresh = await looked(asked.after.length > 0)
     const now = fresh ? waited(fresh, judge) : known
     const ended = asked.onStale === 'FAIL' ? 'at once' : waiting < most ? 'waited' : 'full'
@@ -103,10 +108,11 @@ export const waited = (seen: Seen, judge: JudgeAll): Waited => {
   return { seen, judged, met: [...judged.values()].every(({ met }) => met) }
 }
 
-/** The latest moment that some log has to be known to be applied past, where it is one that only asking the logs again can show. */
-const promptFor = ({ arrived, strong, maxStalenessMs }: Asked, judged: ReturnType<JudgeAll>): number | undefined => {
-  if (strong) return arrived
-  if (maxStalenessMs === null) return undefined
+/**
+ * The latest moment after which logs have to be asked again before what is short can be known to be there. A position that isn't applied yet
+ * is no such moment: asking doesn't bring it.
+ */
+const promptFor = (judged: ReturnType<JudgeAll>): number | undefined => {
   const floors = [...judged.values()].flatMap(({ floor, met }) =>
     met || floor === null || !Number.isFinite(floor) ? [] : [floor],
   )

@@ -80,7 +80,8 @@ export const startWatch = async ({
     const begun = performance.now()
     try {
       const stored = await readSnapshot(sql, begun < offsetsUntil)
-      const read = now ? { ...stored, at: now() } : stored
+      // What a replica has replayed by now, the primary had written; since when, is not known.
+      const read = now ? { ...stored, begun: 0, at: now() } : stored
       const serving = await servingOf(read.registered)
       const bases = [...serving.views.values()].map(({ basis }) => basis)
       const snapshot = { ...read, sources: sources(read, bases), serving }
@@ -113,7 +114,7 @@ export const startWatch = async ({
   /** Short while somebody waits, and ended when somebody begins to. */
   const pause = async (took: number): Promise<void> => {
     const until = performance.now() + Math.min(Math.max(paceMs, took * 4), slowestMs)
-    const close = Math.min(Math.max(closelyMs, took), slowestMs)
+    const close = Math.min(Math.max(closelyMs, took * 2), slowestMs)
     const least = performance.now() + (away ? paceMs : close)
     while (!stopped) {
       const due = next || followers.size > 0 ? least : until

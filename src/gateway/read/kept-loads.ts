@@ -99,12 +99,13 @@ export const createKeptLoads = (run: Run, { feed, near, rows: redis }: Caches) =
     }
     return async (asked, direct) => {
       const { key, feeds } = asked
+      if (feeds === undefined) return direct.load(asked)
       const kept = near.get(scope, key, feeds)
       if (kept !== undefined) return kept ? { row: kept } : undefined
       if (!redis && !(feed.follows() && near.wanted(scope, key))) return direct.load(asked)
       const id = JSON.stringify(key)
       const under = await flights.get(id)?.catch(() => undefined)
-      if (under?.feeds && feeds && reaches(under.feeds, feeds)) return under.loaded
+      if (under?.feeds && reaches(under.feeds, feeds)) return under.loaded
       return (await flight(asked, id)).loaded
     }
   }

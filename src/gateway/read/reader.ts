@@ -41,7 +41,7 @@ export type ReaderRequest = {
   readonly older: (view: string, asOf: number) => void
   /** How fresh what is not read now must be; see satisfies.ts. */
   readonly floor: (view: string) => number | null
-  /** How far the change feeds are in the snapshot. */
+  /** How far the change feeds are in the snapshot; undefined where only rows that are read now will do. */
   readonly feeds: () => Sequences | undefined
 }
 

@@ -11,7 +11,10 @@ export type Asked = {
   readonly asOf: number | null
   /** What a kept row's bound must satisfy. */
   readonly floor: number | null
-  /** How far the change feeds are in the snapshot that the request stands on: what is as new as that is as good as read now. */
+  /**
+   * How far the change feeds are in the snapshot that the request stands on: what is as new as that is as good as read now. Undefined: only what is
+   * read now will do.
+   */
   readonly feeds?: Sequences | undefined
 }
 /** `asOf`: the bound of a row that is older than the snapshot. */

@@ -46,7 +46,7 @@ export const watchConnectors = (
 const watchOne = ({ server, url, topics }: Connector, offsets: Offsets, clock: Clock, { everyMs, lateMs }: Pace) => {
   const source = connect(url, { max: 1, name: `source ${server}`, statementTimeoutMs: patienceMs })
   const waiting: Asking[] = []
-  let moment: number | null = null
+  let moment: { readonly at: number; readonly lsn: bigint } | null = null
   let published: ReadonlySet<string> | undefined
   let unanswered: string | undefined
 
@@ -68,8 +68,7 @@ const watchOne = ({ server, url, topics }: Connector, offsets: Offsets, clock: C
   }
   const judge = (): void => {
     const written = offsets.of(server)
-    while (waiting[0] && offsets.hasRead(waiting[0].before) && hasPassed(written, waiting[0]))
-      moment = waiting.shift()!.at
+    while (waiting[0] && offsets.hasRead(waiting[0].before) && hasPassed(written, waiting[0])) moment = waiting.shift()!
   }
   const whyLate = (): string =>
     unanswered ?? offsets.trouble() ?? whyNot(server, offsets.topic, offsets.of(server), waiting[0])
@@ -78,10 +77,10 @@ const watchOne = ({ server, url, topics }: Connector, offsets: Offsets, clock: C
   return {
     moments(): readonly (readonly [string, SourceMoment])[] {
       judge()
-      const late = moment === null || clock.upper() - moment > lateMs ? whyLate() : null
+      const late = moment === null || clock.upper() - moment.at > lateMs ? whyLate() : null
       return topics.map((topic) =>
         published === undefined || published.has(topic)
-          ? [topic, { at: moment, trouble: late }]
+          ? [topic, { at: moment?.at ?? null, trouble: late, ...(moment && { lsn: moment.lsn }) }]
           : [
               topic,
               { at: null, trouble: `no publication of its source has the table of ${topic}: nobody sends its changes` },

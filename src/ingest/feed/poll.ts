@@ -47,7 +47,7 @@ export const pollFeed = ({ url, topic, table, sql, pageRows = 1_000 }: PollOptio
     basis: 'LOG',
     async bound() {
       await turns.reached()
-      return complete ? [topic] : []
+      return { topics: complete ? [topic] : [] }
     },
     async run(journal) {
       const source = connect(url, {

@@ -4,6 +4,7 @@ import type { DatabaseClock } from '../../platform/clock.ts'
 import { log } from '../../platform/log.ts'
 import { gauge } from '../../platform/metrics.ts'
 import { connect, type Sql } from '../../platform/postgres.ts'
+import { present } from '../../platform/present.ts'
 import { type Feed, Stuck } from '../feed.ts'
 import { journalRoom, type Room, type RoomLimits } from '../journal-room.ts'
 import { locks } from '../locks.ts'
@@ -68,11 +69,13 @@ const askAround = async ({ sql, clock, entitiesOf }: RunOptions, state: State, s
     try {
       await clock.refresh()
       const at = clock.lower()
-      const complete = await feed.bound()
+      const { topics, lsn } = await feed.bound()
       if (stop.aborted) return
-      const ends = await journalExtents(sql, await settled(complete))
+      const ends = await journalExtents(sql, await settled(topics))
       const { basis } = feed
-      state.seen = new Map(ends.map((extent) => [partitionName(extent), { at, end: extent.end, basis }]))
+      state.seen = new Map(
+        ends.map((extent) => [partitionName(extent), { at, end: extent.end, basis, ...present({ lsn }) }]),
+      )
     } catch (error) {
       log.debug('source.silent', { feed: feed.name, error })
     }

@@ -72,7 +72,7 @@ export const slotFeed = (options: SlotFeedOptions): Feed => {
       const lsn = await onDisk()
       work.expect(await published(source, slotName(options.connection)))
       await work.reached(lsn)
-      return work.complete()
+      return { topics: work.complete(), lsn }
     },
     async run(journal) {
       const source = connect(options.url, { max: 2, name: `feed ${options.connection}` })

@@ -6,9 +6,14 @@ import { columnsOf } from './positions.ts'
 
 /**
  * An end that was asked for at `at`. `sourceAt`: everything the source had committed then was in the log when the end was asked for
- * (C23); null: nothing is known of that. Milliseconds since 1970 by the primary's clock.
+ * (C23); null: nothing is known of that. Milliseconds since 1970 by the primary's clock. `sourceLsn`: where the source's own log stood then.
  */
-export type Seen = { readonly end: bigint; readonly at: number; readonly sourceAt: number | null }
+export type Seen = {
+  readonly end: bigint
+  readonly at: number
+  readonly sourceAt: number | null
+  readonly sourceLsn: bigint | null
+}
 /** Ends asked for and not yet passed, oldest first. `sourced`: its source can be asked too. `trouble`: why that was long ago. */
 export type Observed = {
   readonly partition: Partition
@@ -41,11 +46,11 @@ export const writeFrontiers = async (
   )
   const rows = await sql<(Partition & { readonly passed: string })[]>`
     with seen as materialized (
-      select topic, partition, "end", sourced, trouble, to_timestamp(at / 1000) as at, to_timestamp(source_at / 1000) as source_at
+      select topic, partition, "end", sourced, trouble, to_timestamp(at / 1000) as at, to_timestamp(source_at / 1000) as source_at, source_lsn
       from unnest(${topics}::text[], ${partitions}::int[], ${flat.map(({ end }) => String(end))}::bigint[], ${flat.map(({ at }) => at)}::float8[],
         ${flat.map(({ sourceAt }) => sourceAt)}::float8[], ${flat.map(({ sourced }) => String(sourced))}::boolean[],
-        ${flat.map(({ trouble }) => trouble)}::text[])
-        as x (topic, partition, "end", at, source_at, sourced, trouble)),
+        ${flat.map(({ trouble }) => trouble)}::text[], ${flat.map(({ sourceLsn }) => (sourceLsn === null ? null : String(sourceLsn)))}::bigint[])
+        as x (topic, partition, "end", at, source_at, sourced, trouble, source_lsn)),
     held as materialized (
       select p.topic, p.partition, p.next_offset
       from forebay.positions p
@@ -57,12 +62,15 @@ export const writeFrontiers = async (
       ${unsweptTopics(sql, readers)}),
     best as (
       select h.topic, h.partition, h.next_offset, max(s.at) filter (where s."end" <= h.next_offset) as passed_at,
-        max(s.source_at) filter (where s."end" <= r.next_offset and u.topic is null) as source_at, bool_or(s.sourced) as sourced, max(s.trouble) as trouble,
+        max(s.source_at) filter (where s."end" <= r.next_offset and u.topic is null) as source_at,
+        (array_agg(s.source_lsn order by s.source_at desc) filter (where s."end" <= r.next_offset and u.topic is null and s.source_at is not null))[1] as source_lsn, bool_or(s.sourced) as sourced, max(s.trouble) as trouble,
         max(s.at) as seen_at, max(s."end") as seen_end
       from held h join seen s using (topic, partition) join reached r using (topic, partition) left join unswept u using (topic)
       group by 1, 2, 3)
     update forebay.positions p
     set frontier = greatest(p.frontier, best.passed_at), source_frontier = case when best.sourced then greatest(p.source_frontier, best.source_at) end,
+      -- Of the latest moment, not the greatest: a source that was restored stands further back.
+      source_lsn = case when best.sourced then case when best.source_at >= coalesce(p.source_frontier, '-infinity') then best.source_lsn else p.source_lsn end end,
       source_trouble = best.trouble, observed_at = greatest(p.observed_at, best.seen_at), observed_end = best.seen_end, unasked = null
     from best
     where p.topic = best.topic and p.partition = best.partition

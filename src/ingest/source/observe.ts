@@ -32,7 +32,12 @@ import { createPrompted } from './prompted.ts'
  * How far a topic's source is known to have got everything into the log: a moment of the primary's clock, in milliseconds, before which all
  * it had committed is there by now (C23). Null: not known yet. `trouble`: why that is long ago.
  */
-export type SourceMoment = { readonly at: number | null; readonly trouble: string | null }
+export type SourceMoment = {
+  readonly at: number | null
+  readonly trouble: string | null
+  /** Where the source's own log stood then: past all those commits. */
+  readonly lsn?: bigint
+}
 /** By topic. Absent: its source can't be asked. */
 export type SourceMoments = () => ReadonlyMap<string, SourceMoment>
 
@@ -161,10 +166,16 @@ export const startObserver = ({
       entities: entitiesOf(topic),
       seen,
     })
-    if (fed === undefined) seen.push({ end, at, sourceAt: moment?.at ?? null })
+    if (fed === undefined) seen.push({ end, at, sourceAt: moment?.at ?? null, sourceLsn: moment?.lsn ?? null })
     else if (fed !== null && fed.at > (last.get(name) ?? 0)) {
       last.set(name, fed.at)
-      seen.push({ end: fed.end, at: fed.at, sourceAt: fed.basis === 'SOURCE' ? fed.at : null })
+      const sourced = fed.basis === 'SOURCE'
+      seen.push({
+        end: fed.end,
+        at: fed.at,
+        sourceAt: sourced ? fed.at : null,
+        sourceLsn: (sourced && fed.lsn) || null,
+      })
     }
     if (seen.length > mostPending) thin(seen)
   }

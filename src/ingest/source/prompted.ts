@@ -21,12 +21,17 @@ const farthestMs = 1_000
 /** How soon what was asked for is looked at again, and for how long; then the steady pace goes on with it. */
 const soonMs = 5
 const hurryMs = 300
+/** Between two askings, however many wait. */
+const apartMs = 20
 
 export const createPrompted = ({ now, ask, settle }: PromptedOptions): ((after: number) => void) => {
-  let wanted = 0
-  let [asked, busy] = [0, false]
-  const answer = async (after: number): Promise<void> => {
+  let [wanted, asked, begun] = [0, 0, Number.NEGATIVE_INFINITY]
+  let busy = false
+  const answer = async (): Promise<void> => {
+    await sleep(Math.max(0, begun + apartMs - performance.now()))
+    const after = wanted
     while (now() < after) await sleep(1)
+    begun = performance.now()
     asked = Math.max(asked, await ask())
     const until = performance.now() + hurryMs
     // Who comes meanwhile wants a later asking; it settles what is left of this one too.
@@ -36,7 +41,7 @@ export const createPrompted = ({ now, ask, settle }: PromptedOptions): ((after: 
     busy = true
     while (wanted > asked) {
       try {
-        await answer(wanted)
+        await answer()
       } catch (error) {
         log.warn('observation.prompted.failed', { error })
         break

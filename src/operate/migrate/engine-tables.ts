@@ -174,6 +174,7 @@ export const engineTables: readonly Table[] = [
       optional('frontier', 'timestamptz'),
       optional('source_frontier', 'timestamptz'),
       optional('source_trouble', 'text'),
+      optional('source_lsn', 'bigint'),
       optional('observed_end', 'bigint'),
       optional('observed_at', 'timestamptz'),
       optional('unasked', 'text'),
