@@ -27,6 +27,8 @@ const versionText = (version: bigint | string): string => String(version).padSta
 const tombstone = 'tombstone'
 /** Longer than any read can take from its snapshot to its fill. */
 const tombstoneMs = 120_000
+/** A row goes when it changes; this is the last line, for what no change ever drops. */
+export const rowLastsMs = 60_000
 
 /** KEYS[1]; ARGV: version, value, milliseconds to live. A row of the same version is replaced: it was read later. */
 const fenced = redisScript(`if redis.call('getrange', KEYS[1], 0, 19) > ARGV[1] then return 0 end

@@ -1,8 +1,10 @@
 /** C19: what an answer says of rows that depend on records in quarantine, with and without a row cache. */
 import { afterEach, expect, test } from 'vitest'
 import { topicsRead } from '../../src/ingest/generations.ts'
+import { publisher } from '../../src/ingest/publish.ts'
 import { watchQuarantine } from '../../src/ingest/quarantine-watch.ts'
 import { redriveQuarantined } from '../../src/operate/quarantine/act.ts'
+import { connectRedis } from '../../src/platform/redis.ts'
 import { until } from '../kafka/client.ts'
 import { customer, openParking, order, type Parking } from '../law/parking.ts'
 import { type Asked, startDesk } from '../support/desk.ts'
@@ -14,7 +16,11 @@ afterEach(async () => {
 })
 const reader = { roles: ['READER'] }
 const open = async (environment: Record<string, string>): Promise<{ p: Parking; desk: Asked }> => {
-  const p = await openParking()
+  const parking = await openParking()
+  const redis = environment.REDIS_URL === undefined ? undefined : connectRedis(environment.REDIS_URL)
+  closing.push(async () => redis?.end())
+  const published = redis && publisher(redis, parking.database.sql)
+  const p: Parking = { ...parking, drain: () => parking.drain(published) }
   closing.push(() => p.database.drop())
   await p.apply([customer('a'), customer('b'), customer('c')])
   await p.apply([order('o', 'b')])
@@ -75,7 +81,6 @@ for (const [how, environment] of [
     await p.drain()
     await fresh()
     await until(async () => (await stateOf('a')) === 'FRESH', 'a is fresh again')
-    // Nobody drops cached rows here: one from before all this is as old as it says, and lives for a while.
     await until(async () => (await one('a')).data.customerFile.tier === 'SILVER', 'and shows what was parked')
   })
 }

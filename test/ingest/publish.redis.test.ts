@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { byKeysStatement } from '../../src/gateway/read/row-sql.ts'
 import type { Announced } from '../../src/ingest/maintain/change-feed.ts'
 import { publisher } from '../../src/ingest/publish.ts'
+import { readMessage } from '../../src/platform/change-message.ts'
+import { changeStream } from '../../src/platform/change-stream.ts'
 import { type KeyHash, readKeyHash } from '../../src/platform/key-hash.ts'
 import { connectRedis, type RedisClient } from '../../src/platform/redis.ts'
 import { fillRow, type RowKey, readRows, rowCacheKey } from '../../src/platform/row-cache.ts'
@@ -55,7 +57,7 @@ const readByKey = async (view: string, tenant: string | null, key: RowKey) => {
   const reading = {
     table,
     tenant,
-    fields: new Set(['n']),
+    fields: new Set(table.columns.map(({ field }) => field)),
     bounded: false,
     classes: () => ['true'],
     held: 'none' as const,
@@ -99,22 +101,23 @@ test('C30 after a published change an older fill is refused and one of the new r
   await work(publish)
   const old = (await readByKey('SingleRow', 'acme', ['a']))!
   await fill(old)
-  expect(await cached()).toBe('{"n":1}')
+  expect(await cached()).toBe('{"id":"a","n":1}')
 
   await stage.apply(0, single(2))
   await work(publish)
-  expect(await cached()).toBeUndefined()
+  const pushed = JSON.stringify({ fields: '{"id":"a","n":2}', key: '["a"]', incomplete: false, classes: 1 })
+  expect(await cached(), 'what was there is there in its new version').toBe(pushed)
   await fill(old)
-  expect(await cached()).toBeUndefined()
+  expect(await cached()).toBe(pushed)
   await fill((await readByKey('SingleRow', 'acme', ['a']))!)
-  expect(await cached()).toBe('{"n":2}')
+  expect(await cached()).toBe('{"id":"a","n":2}')
 
   await stage.apply(0, change('Single', { id: 'a' }, 3))
   await work(publish)
   expect(await cached(), 'deleted').toBeUndefined()
 })
 
-describe('a row the engine changed is dropped under the key by which the gateway fills it', () => {
+describe('a row the engine changed is replaced under the key by which the gateway fills it', () => {
   const cases: readonly {
     readonly name: string
     readonly view: string
@@ -194,8 +197,38 @@ describe('a row the engine changed is dropped under the key by which the gateway
 
     await stage.apply(0, change(entity, { ...row, n: 2 }, 2))
     await work(publishTo(redis))
-    expect(await cached()).toBeUndefined()
+    const after = (await readByKey(view, tenant, asked))!
+    expect(JSON.parse((await cached()) ?? '{}')).toMatchObject({ fields: after.fields, key: after.key })
+    expect(after.fields).not.toBe(read.fields)
   })
+})
+
+test('C31 what is told of a change in the stream comes after its rows, numbered without a gap', async () => {
+  const name = names.row(tableOf('SingleRow').hash, 'acme', ['a'])
+  const seen: unknown[] = []
+  const publish = publishTo(redis)
+  let feed = ''
+  const round = async (n: number) => {
+    await stage.apply(0, single(n))
+    await work(async (announced) => {
+      feed = announced.feed
+      await publish(announced)
+      seen.push(announced.sequence)
+    })
+  }
+  await round(1)
+  const [row] = (await client.xrevrange(changeStream(feed), '+', '-', 'COUNT', 1))[0]!.slice(1) as [string[]]
+  const message = readMessage(row[1]!)!
+  expect(message).toMatchObject({ feed, sequence: seen[0], part: 1, parts: 1 })
+  expect(message.groups).toEqual([
+    {
+      view: 'SingleRow',
+      generation: expect.any(Number),
+      hash: tableOf('SingleRow').hash,
+      rows: { tenant: names.tenant('acme'), keys: [name] },
+    },
+  ])
+  expect(JSON.stringify(row), 'C33 neither key nor tenant').not.toMatch(/acme/)
 })
 
 test('publishing never throws while Redis is gone, and drops rows again when it is back', async () => {

@@ -5,6 +5,7 @@ import { createApplier } from '../../src/ingest/apply/apply.ts'
 import { createRedriver } from '../../src/ingest/apply/redrive.ts'
 import type { LogRecord } from '../../src/ingest/change.ts'
 import { createDecoder, type Decoder } from '../../src/ingest/decode.ts'
+import type { Announced } from '../../src/ingest/maintain/change-feed.ts'
 import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
 import type { Model } from '../../src/model/model.ts'
 import type { Means } from '../../src/operate/quarantine/act.ts'
@@ -76,7 +77,8 @@ export type Parking = Engine & {
   /** An operator's means, with the folder mended or not; on a connection pool of its own where one is given. */
   means(decoder?: Decoder, sql?: Engine['database']['sql']): Means
   /** Rounds of maintenance until there is nothing to do. */
-  drain(): Promise<void>
+  /** `published`: see startMaintainer. */
+  drain(published?: (announced: Announced) => Promise<void>): Promise<void>
   /** `offset state`, in the order of the log. */
   states(topic?: string): Promise<readonly string[]>
 }
@@ -123,9 +125,9 @@ export const openParking = async (): Promise<Parking> => {
       decoder,
       redriver: createRedriver(sql, decoder === mended ? mendedModel : model, catalog, decoder),
     }),
-    async drain() {
+    async drain(published = async () => {}) {
       const sql = connect(database.url, { max: 1, name: 'maintainer' })
-      const maintainer = startMaintainer({ sql, catalog, published: async () => {}, auto: false })
+      const maintainer = startMaintainer({ sql, catalog, published, auto: false })
       while ((await maintainer.round()).entries > 0);
       await maintainer.stop()
       await sql.end({ timeout: 1 })

@@ -1,5 +1,5 @@
 /**
- * Rows by key from Redis. Only whole rows by full key (C29), kept for half of the view's `maxLag`. Each says how far the change feed was where it
+ * Rows by key from Redis. Only whole rows by full key (C29). Each says how far the change feed was where it
  * was read: if it hasn't changed since then as far as this process was told, it is as good as read now. Else it is served for what it was, with the
  * bound that held then, while that keeps the promise. So an answer is the same with and without it, but for its asOf. Redis away: every read is a
  * miss. Once it is back, nothing counts for its own bound that was read before: a drop may have missed it, and who has seen the row from Postgres
@@ -7,7 +7,7 @@
  */
 import { counter } from '../../platform/metrics.ts'
 import type { RedisClient } from '../../platform/redis.ts'
-import { fillRow, type RowKey, readRows } from '../../platform/row-cache.ts'
+import { fillRow, type RowKey, readRows, rowLastsMs } from '../../platform/row-cache.ts'
 import type { Sequences } from '../feed/sequences.ts'
 import type { Basis } from '../freshness/freshness.ts'
 import type { StoredRow } from './row-sql.ts'
@@ -64,7 +64,7 @@ export const createRowCache = (redis: RedisClient, now: () => number): RowCache 
       const row = JSON.stringify({ fields, key, incomplete, classes, finalAt, basis: scope.basis })
       const name = scope.name(JSON.parse(key) as RowKey)
       const value = { version, asOf, feeds: JSON.stringify(feeds), row }
-      void attempt((client) => fillRow(client, name, value, jitter(scope.maxLagMs / 2)))
+      void attempt((client) => fillRow(client, name, value, jitter(rowLastsMs)))
     },
   }
 }

@@ -2,10 +2,10 @@
 
 import type { Field, ValueType } from '../../model/model.ts'
 import { ident, valueSqlType } from '../../model/names.ts'
-import { answerSql } from '../../model/sql/answer.ts'
 import { keyArray } from '../../model/sql/key.ts'
 import { lookupColumn, normaliserOf } from '../../model/sql/lookup.ts'
-import { rollingAnswer, type ViewKey, type ViewTable } from '../../model/view-table.ts'
+import { isOfKey, storedColumns } from '../../model/sql/stored-row.ts'
+import { rollingAnswer, type ViewTable } from '../../model/view-table.ts'
 import { arrayText } from '../../platform/array-types.ts'
 import { type Binder, binder } from '../access/predicate.ts'
 import type { Held } from '../freshness/freshness.ts'
@@ -26,9 +26,6 @@ export type StoredRow = {
   readonly faults?: ReadonlyMap<string, Error>
 }
 
-/** A key's value as answers show it, in text. */
-const keyText = (key: ViewKey, sql: string): string => `(${answerSql(sql, key.type)})::text`
-
 /** Whether the row depends on a record in quarantine, or could not be recomputed, in the row's own snapshot. */
 const degradedSql = (table: ViewTable, generation: number): string => {
   const root = table.rootKey.map(({ column, type }) => ({ sql: `r.${ident(column)}`, type }))
@@ -42,19 +39,11 @@ const degradedSql = (table: ViewTable, generation: number): string => {
 export const rowColumns = ({ table, fields, held, now }: Reading, classes: readonly string[]): string => {
   // One moment for all that is read: the statement's own, by the database's clock.
   const rolling = table.rolling.map((one) => ({ ...one, answer: rollingAnswer(one, now ?? 'statement_timestamp()') }))
-  const answers = [...table.columns, ...rolling]
-    .filter(({ field }) => fields.has(field))
-    .map(({ field, answer }) => `${answer} as ${ident(field)}`)
+  const shown = [...table.columns, ...rolling].filter(({ field }) => fields.has(field))
   const bits = classes.map((condition, i) => `case when ${condition} then ${1 << i} else 0 end`)
   return [
-    answers.length
-      ? `(select row_to_json(_answer) from (select ${answers.join(', ')}) _answer)::text as fields`
-      : `'{}' as fields`,
-    `json_build_array(${table.key.map((key) => keyText(key, `r.${ident(key.column)}`)).join(', ')})::text as key`,
-    'r._version::text as version',
-    'r._incomplete as incomplete',
+    ...storedColumns(table, shown),
     `${classes.length > 1 ? bits.join(' + ') : '1'} as classes`,
-    ...(table.finalAt ? [`ceil(extract(epoch from ${table.finalAt}) * 1000)::float8 as "finalAt"`] : []),
     ...(typeof held === 'object' ? [`${degradedSql(table, held.generation)} as degraded`] : []),
   ].join(', ')
 }
@@ -88,15 +77,7 @@ export const byKeysStatement = (reading: Reading, keys: readonly (readonly (stri
   const { table, tenant } = reading
   const params = binder()
   const arrays = table.key.map((_, i) => params.bind(arrayText(keys.map((key) => key[i] ?? null)), 'text[]'))
-  const value = (key: ViewKey, i: number) => `k._k${i}::${valueSqlType(key.type)}`
-  const group = () =>
-    `jsonb_build_array(${[
-      params.bind(tenant, 'text'),
-      ...table.key.map((key, i) => answerSql(value(key, i), key.type)),
-    ].join(', ')})::text`
-  const on = table.grouped
-    ? `r._group = ${group()}`
-    : table.key.map((key, i) => `r.${ident(key.column)} = ${value(key, i)}`).join(' and ')
+  const on = isOfKey(table, () => params.bind(tenant, 'text'))
   const classes = reading.classes(params)
   const where = visible(table, tenant, classes, params)
   const text = `select k._n::int as position, ${rowColumns(reading, classes)}
