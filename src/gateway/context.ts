@@ -41,9 +41,10 @@ export type Reader = {
   byKey(view: View, key: readonly (string | null)[]): Promise<ViewRow | null>
   byLookup(view: View, field: string, value: unknown): Promise<ViewRow | null>
   page(view: View, request: PageRequest): Promise<Page>
-  /** At most `countLimit` + 1. */
-  count(view: View, where: Where | undefined): Promise<number>
+  count(view: View, where: Where | undefined): Promise<Count>
 }
+/** Exact up to `countLimit`. */
+export type Count = { readonly rows: number; readonly estimated: boolean }
 export const countLimit = 10_000
 
 export type Context = {

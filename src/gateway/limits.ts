@@ -26,6 +26,8 @@ export const limits = {
   rows: 1_000,
   /** Of variables, in levels of objects and lists. */
   variableDepth: 20,
+  /** Statements that wait for a connection. */
+  waitingReads: 500,
   statementMs: 5_000,
   requestMs: 15_000,
 } as const

@@ -32,8 +32,9 @@ import { startWatch } from './freshness/watch.ts'
 import { graphiqlRoutes } from './graphiql.ts'
 import { graphqlRoute } from './graphql-route.ts'
 import { startLease } from './lease.ts'
-import { limits } from './limits.ts'
 import { createPlanner, type Plan } from './plan.ts'
+import { createFlights } from './read/flights.ts'
+import { createLookupLoads } from './read/lookup-loads.ts'
 import { createNearCache, usualNearCacheBytes } from './read/near-cache.ts'
 import { createProjector } from './read/project.ts'
 import { createReader, type ReaderParts } from './read/reader.ts'
@@ -41,7 +42,7 @@ import { replicaRun } from './read/replica-run.ts'
 import { createRowCache } from './read/row-cache.ts'
 import { createRowLoads } from './read/row-loads.ts'
 import type { Statement } from './read/row-sql.ts'
-import { createRunner, type Run } from './read/statements.ts'
+import { createRunner, type Run, readPool } from './read/statements.ts'
 import { rebuilding } from './rebuilding.ts'
 import { graphqlSchema, rootsOf, sharedTypes } from './schema/schema.ts'
 import { startGraphqlServer } from './server.ts'
@@ -63,7 +64,6 @@ export type Gateway = {
   ready(): Promise<Readiness>
   stop(): Promise<void>
 }
-const readPool = { max: 10, name: 'gateway reads', statementTimeoutMs: limits.statementMs } as const
 
 const tenantless = counter({
   name: 'forebay_tenantless_reads_total',
@@ -118,8 +118,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const project = createProjector(model, keys.token)
   /** Rows that are read together are read by one server. */
   const readsWith = (own: Run): ReaderParts => ({
-    run: own,
+    flights: createFlights(own),
     loads: createRowLoads(own, caches),
+    lookups: createLookupLoads(own),
     keys,
     project,
     tenantless: (view) => tenantless.inc({ view }),
@@ -157,6 +158,16 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       response.once('close', left)
       return () => response.off('close', left)
     }
+    let ended: AbortController | undefined
+    /** Made where something is asked that would go on for long. */
+    const signal = (): AbortSignal => {
+      if (ended) return ended.signal
+      const end = new AbortController()
+      ended = end
+      if (response.destroyed) end.abort()
+      else gone(() => end.abort())
+      return end.signal
+    }
     const stand = stands({ shown, gone })
     const { freshness, served, older, floor } = stand
     /** Of what is served once it has been waited for. */
@@ -176,6 +187,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         older,
         floor,
         feeds: stand.feeds,
+        snapshot: stand.seen,
+        signal,
       })
     }
     return {

@@ -179,6 +179,12 @@ const isFieldsOnly = ({ selectionSet }: FieldNode, without: string): boolean =>
 const rowsAsked = (plan: Plan, variables: Readonly<Record<string, unknown>>): number => {
   let rows = 0
   for (const { root, node } of plan.roots) {
+    const ids = root.key.has('ids') && node.arguments?.find(({ name }) => name.value === 'ids')?.value
+    const keys = ids ? valueFromASTUntyped(ids, variables) : undefined
+    if (Array.isArray(keys)) {
+      rows += keys.length
+      continue
+    }
     const size = node.arguments?.find(({ name }) => name.value === 'first' || name.value === 'last')?.value
     const asked = size === undefined ? undefined : valueFromASTUntyped(size, variables)
     rows += root.many ? (typeof asked === 'number' ? Math.min(asked, limits.pageSize) : limits.defaultPageSize) : 1

@@ -1,7 +1,7 @@
 select (select row_to_json(_answer) from (select "order_id" as "orderId", "line" as "line", "product" as "product", trim_scale("amount")::text as "amount") _answer)::text as fields, json_build_array((r."order_id")::text, (r."line")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes, json_build_array(r."amount"::text, r."order_id"::text, r."line"::text)::text as place
 from "forebay_view"."line_file_hash" r
 where r._tenant = $1::text
-order by r."amount" asc, r."order_id" desc, r."line" desc
+order by r."amount" asc, r."order_id" asc, r."line" asc
 limit 3;
 -- $1 acme
 

@@ -1,6 +1,5 @@
-select (select row_to_json(_answer) from (select "id" as "id", "email" as "email") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
-from "forebay_view"."customer_card_hash" r
-where r."_lookup_email" = lower(btrim($1::text)) and r._tenant = $2::text
-limit 2;
--- $1   ada.lovelace@EXAMPLE.com
+select k._n::int as position, (select row_to_json(_answer) from (select "id" as "id", "email" as "email") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
+from unnest($1::text::text[]) with ordinality k(_v, _n)
+cross join lateral (select r.* from "forebay_view"."customer_card_hash" r where r."_lookup_email" = lower(btrim(k._v::text)) and r._tenant = $2::text limit 2) r;
+-- $1 {"  ada.lovelace@EXAMPLE.com"}
 -- $2 acme

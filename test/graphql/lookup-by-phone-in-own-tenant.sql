@@ -1,6 +1,5 @@
-select (select row_to_json(_answer) from (select "id" as "id", "phone" as "phone") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
-from "forebay_view"."customer_card_hash" r
-where r."_lookup_phone" = regexp_replace($1::text, '[^0-9+]', '', 'g') and r._tenant = $2::text
-limit 2;
--- $1 +44 (20) 7946-0958
+select k._n::int as position, (select row_to_json(_answer) from (select "id" as "id", "phone" as "phone") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes
+from unnest($1::text::text[]) with ordinality k(_v, _n)
+cross join lateral (select r.* from "forebay_view"."customer_card_hash" r where r."_lookup_phone" = regexp_replace(k._v::text, '[^0-9+]', '', 'g') and r._tenant = $2::text limit 2) r;
+-- $1 {"+44 (20) 7946-0958"}
 -- $2 acme

@@ -65,7 +65,7 @@ limit 21;
 select (select row_to_json(_answer) from (select "id" as "id", round("spent", 2)::text as "spent") _answer)::text as fields, json_build_array((r."id")::text)::text as key, r._version::text as version, r._incomplete as incomplete, 1 as classes, json_build_array(r."created_at"::text, r."id"::text)::text as place
 from "forebay_view"."customer_card_hash" r
 where r._tenant = $1::text and (r."points" = $2::text::bigint)
-order by r."created_at" desc, r."id" asc
+order by r."created_at" desc, r."id" desc
 limit 21;
 -- $1 acme
 -- $2 7

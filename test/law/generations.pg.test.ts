@@ -53,7 +53,7 @@ describe('C8 generations', () => {
     const indexes = await s.database.sql`select indexdef from pg_indexes where schemaname = 'forebay_view'`
     const name = table.table.split('.')[1]!.replaceAll('"', '')
     expect(
-      indexes.filter(({ indexdef }) => indexdef.includes(name) && indexdef.includes('(_tenant, orders)')),
+      indexes.filter(({ indexdef }) => indexdef.includes(name) && indexdef.includes('(_tenant, orders, id)')),
     ).toHaveLength(1)
     expect(s.catalog.generations.map((one) => one.table.hash)).toContain(table.hash)
   })

@@ -100,6 +100,29 @@ const ruleSql = (view: View, rule: RowRule, claims: Claims, binder: Binder): str
   ...(rule.minGroup === undefined ? [] : [`r._members >= ${rule.minGroup}`]),
 ]
 
+const claimNames = (where: Where): readonly string[] => {
+  switch (where.kind) {
+    case 'and':
+    case 'or':
+      return where.items.flatMap(claimNames)
+    case 'not':
+      return claimNames(where.item)
+    case 'join':
+      return claimNames(where.where)
+    case 'exists':
+      return []
+    case 'compare':
+      return where.value.kind === 'claim' ? [where.value.claim] : []
+  }
+}
+/** What the row rules look at of a token. */
+export const ruleClaims = ({ classes }: ViewVerdict, claims: Claims): Claims =>
+  Object.fromEntries(
+    classes
+      .flatMap(({ rules }) => rules.flatMap(({ where }) => (where ? claimNames(where) : [])))
+      .flatMap((name) => (Object.hasOwn(claims, name) ? [[name, claims[name]] as const] : [])),
+  )
+
 /** For each row class the condition of the rows it may see; every rule binds. */
 export const classConditions = (verdict: ViewVerdict, claims: Claims, binder: Binder): readonly string[] =>
   verdict.classes.map(

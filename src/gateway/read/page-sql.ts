@@ -1,68 +1,8 @@
-/**
- * One page of a view: keyset paging, so that rows that come and go elsewhere move no page. The order is total: the asked fields,
- * nulls last in either direction, then the key ascending.
- */
+/** One page of a view: keyset paging, so that rows that come and go elsewhere move no page. And how many rows there are. */
 import type { OrderBy, View, Where } from '../../model/model.ts'
-import { columnName, ident, valueSqlType } from '../../model/names.ts'
-import type { ViewTable } from '../../model/view-table.ts'
 import { type Binder, binder, conditionSql } from '../access/predicate.ts'
+import { orderSql, type Place, rangesOf, termsOf } from './page-order.ts'
 import { type Reading, rowColumns, type Statement, visible } from './row-sql.ts'
-
-/** One component of the order. */
-type Term = { readonly sql: string; readonly type: string; readonly ascending: boolean; readonly nullable: boolean }
-
-const termsOf = (view: View, table: ViewTable, orderBy: readonly OrderBy[]): readonly Term[] => [
-  ...orderBy.map(({ field: name, direction }): Term => {
-    const field = view.fields.find((candidate) => candidate.name === name)
-    if (!field || field.type.kind === 'part') throw new Error(`${view.name}.${name} has no order`)
-    return {
-      sql: `r.${ident(columnName(name))}`,
-      type: valueSqlType(field.type),
-      ascending: direction === 'ASC',
-      nullable: !field.nonNull,
-    }
-  }),
-  ...table.key.map(
-    (key): Term => ({
-      sql: `r.${ident(key.column)}`,
-      type: valueSqlType(key.type),
-      ascending: true,
-      nullable: key.nullable,
-    }),
-  ),
-]
-
-const orderSql = (terms: readonly Term[], backward: boolean): string =>
-  terms
-    .map(({ sql, ascending, nullable }) => {
-      // Postgres puts nulls last ascending and first descending, which is what is wanted but for a nullable descending field.
-      const nulls = nullable && !ascending ? ` nulls ${backward ? 'first' : 'last'}` : ''
-      return `${sql} ${ascending !== backward ? 'asc' : 'desc'}${nulls}`
-    })
-    .join(', ')
-
-/** Rows strictly beyond the place `at`: equal in the first i terms, beyond in the next. */
-const beyondSql = (
-  terms: readonly Term[],
-  at: readonly (string | null)[],
-  backward: boolean,
-  params: Binder,
-): string => {
-  // A place is null where its row's value is: then nothing is bound, and the comparison says so.
-  const bound = terms.map(({ type }, i) => (at[i] === null ? '' : params.bind(at[i] ?? null, type)))
-  const beyond = (term: Term, i: number): string => {
-    const isNull = at[i] === null
-    if (backward) {
-      if (isNull) return `${term.sql} is not null`
-      return `${term.sql} ${term.ascending ? '<' : '>'} ${bound[i]}`
-    }
-    if (isNull) return 'false'
-    const compared = `${term.sql} ${term.ascending ? '>' : '<'} ${bound[i]}`
-    return term.nullable ? `(${compared} or ${term.sql} is null)` : compared
-  }
-  const same = (term: Term, i: number): string => (at[i] === null ? `${term.sql} is null` : `${term.sql} = ${bound[i]}`)
-  return `(${terms.map((term, i) => `(${[...terms.slice(0, i).map(same), beyond(term, i)].join(' and ')})`).join(' or ')})`
-}
 
 export type PageQuery = {
   readonly view: View
@@ -70,37 +10,73 @@ export type PageQuery = {
   readonly orderBy: readonly OrderBy[]
   readonly limit: number
   readonly backward: boolean
-  /** The values of a row's order, as `place` of an earlier page's row. */
-  readonly from: readonly (string | null)[] | undefined
+  /** Of the row that the page comes after, or before. */
+  readonly from: Place | undefined
 }
 
 /** `place`: the row's place in the order, a JSON array of texts. One row more than `limit` says whether there are more. */
 export const pageStatement = (reading: Reading, query: PageQuery): Statement => {
   const { table, tenant } = reading
+  const { view, where, backward, from } = query
   const params = binder()
   const classes = reading.classes(params)
-  const order = termsOf(query.view, table, query.orderBy)
+  const terms = termsOf(view, table, query.orderBy)
+  const order = orderSql(terms, backward)
   const conditions = [
     ...visible(table, tenant, classes, params),
-    ...(query.where ? [`(${conditionSql(query.view, query.where, params)})`] : []),
-    ...(query.from ? [beyondSql(order, query.from, query.backward, params)] : []),
+    ...(where ? [`(${conditionSql(view, where, params)})`] : []),
   ]
-  const text = `select ${rowColumns(reading, classes)}, json_build_array(${order.map(({ sql }) => `${sql}::text`).join(', ')})::text as place
-from ${table.table} r${conditions.length ? `\nwhere ${conditions.join(' and ')}` : ''}
-order by ${orderSql(order, query.backward)}
+  const ranges = rangesOf(terms, from, backward, params)
+  const columns = `${rowColumns(reading, classes)}, json_build_array(${terms.map(({ sql }) => `${sql}::text`).join(', ')})::text as place`
+  const rows = (range: readonly string[]): string => {
+    const all = [...conditions, ...range]
+    return `from ${table.table} r${all.length ? `\nwhere ${all.join(' and ')}` : ''}
+order by ${order}
 limit ${query.limit + 1}`
+  }
+  if (ranges.length < 2) return { text: `select ${columns}\n${rows(ranges[0] ?? ['false'])}`, values: params.values }
+  const each = ranges.map((range, i) => `(select r.*, ${i} as _range ${rows(range)})`).join('\nunion all\n')
+  const text = `select ${columns}
+from (select * from (${each}) r
+order by r._range, ${order}
+limit ${query.limit + 1}) r
+order by r._range, ${order}`
   return { text, values: params.values }
+}
+
+const countedSql = (reading: Reading, view: View, where: Where | undefined, params: Binder): string => {
+  // A class that sees all rows binds nothing, and what is bound must be used.
+  const classes = reading.bounded ? reading.classes(params) : ['true']
+  const conditions = [
+    ...visible(reading.table, reading.tenant, classes, params),
+    ...(where ? [`(${conditionSql(view, where, params)})`] : []),
+  ]
+  return conditions.length ? ` where ${conditions.join(' and ')}` : ''
 }
 
 /** Counts under the same predicate as the rows, and stops at `limit`. */
 export const countStatement = (reading: Reading, view: View, where: Where | undefined, limit: number): Statement => {
   const params = binder()
-  const conditions = [
-    ...visible(reading.table, reading.tenant, reading.bounded ? reading.classes(params) : ['true'], params),
-    ...(where ? [`(${conditionSql(view, where, params)})`] : []),
-  ]
-  const text = `select count(*)::int as count from (select 1 from ${reading.table.table} r${
-    conditions.length ? ` where ${conditions.join(' and ')}` : ''
-  } limit ${limit}) a`
+  const text = `select count(*)::int as count from (select 1 from ${reading.table.table} r${countedSql(reading, view, where, params)} limit ${limit}) a`
+  return { text, values: params.values }
+}
+
+/** How many pages of the table are looked at for an estimate: 16 MB. */
+const samplePages = 2_000
+
+/** How large the table is, as the share of it that an estimate looks at, in percent. */
+export const shareStatement = ({ table }: Reading): Statement => ({
+  text: `select least(100, 100.0 * ${samplePages} / greatest(1, pg_relation_size('${table.table.replaceAll("'", "''")}') / current_setting('block_size')::int))::text as share`,
+  values: [],
+})
+
+/**
+ * How many rows there are, from a share of the table's pages: only rows under the reader's own predicate are counted, so that nobody
+ * else's tell in it, as they would in the planner's statistics. The same pages each time.
+ */
+export const estimateStatement = (reading: Reading, view: View, where: Where | undefined, share: string): Statement => {
+  const params = binder()
+  const counted = countedSql(reading, view, where, params)
+  const text = `select round(count(*) * 100.0 / ${Number(share)})::float8 as count from ${reading.table.table} r tablesample system (${Number(share)}) repeatable (0)${counted}`
   return { text, values: params.values }
 }

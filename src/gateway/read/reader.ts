@@ -1,9 +1,9 @@
 /** fetch and mask, for one request: every statement carries the reader's tenant and row rules, every row is masked before it is seen. */
 import { createHash } from 'node:crypto'
-import type { Field, OrderBy, View, Where } from '../../model/model.ts'
+import type { Field, View } from '../../model/model.ts'
 import { fieldsOf } from '../../model/reads.ts'
 import type { RowKey } from '../../platform/row-cache.ts'
-import { type Claims, classConditions, tenantOf } from '../access/predicate.ts'
+import { type Claims, classConditions, ruleClaims, tenantOf } from '../access/predicate.ts'
 import { type Keys, seal, unseal } from '../access/secret.ts'
 import type { Verdict, ViewVerdict } from '../access/verdict.ts'
 import { type BucketState, countLimit, type Page, type PageRequest, type Reader, type ViewRow } from '../context.ts'
@@ -13,16 +13,18 @@ import type { ViewFreshness } from '../freshness/freshness.ts'
 import type { Served } from '../freshness/serving.ts'
 import { rebuilding } from '../rebuilding.ts'
 import { parseRow } from './json-exact.ts'
-import { countStatement, pageStatement } from './page-sql.ts'
+import type { LookupLoads } from './lookup-loads.ts'
+import { countStatement, estimateStatement, pageStatement, shareStatement } from './page-sql.ts'
 import type { Projector } from './project.ts'
 import { readRows } from './rolling.ts'
 import type { RowLoads } from './row-loads.ts'
-import { lookupStatement, type Reading, type StoredRow } from './row-sql.ts'
+import type { Reading, StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
 
 export type ReaderParts = {
-  readonly run: Run
+  readonly flights: (snapshot: object | undefined) => Run
   readonly loads: RowLoads
+  readonly lookups: LookupLoads
   readonly project: (verdict: ViewVerdict) => Projector
   readonly keys: Keys
   /** Called for each read that a missing tenant claim left without rows. */
@@ -43,10 +45,15 @@ export type ReaderRequest = {
   readonly floor: (view: string) => number | null
   /** How far the change feeds are in the snapshot; undefined where only rows that are read now will do. */
   readonly feeds: () => Sequences | undefined
+  /** That by which freshness is told. */
+  readonly snapshot: () => object | undefined
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: () => AbortSignal | undefined
 }
 
 export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader => {
-  const { run } = parts
+  /** Of this request, shared with those that ask the very same at once. */
+  const run: Run = (statement, prepare) => parts.flights(request.snapshot())(statement, prepare, request.signal())
 
   /** Undefined where the reader may see nothing at all. */
   const open = (view: View) => {
@@ -85,7 +92,8 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
         asOf: at,
       }
     }
-    return { reading, verdict, tenant, served, about, rowAsOf, finish }
+    const unruled = verdict.classes.every(({ rules }) => rules.length === 0)
+    return { reading, verdict, unruled, tenant, served, about, rowAsOf, finish }
   }
 
   /** What conditions and orders look at must be there, and by index. */
@@ -98,8 +106,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   const byKey = async (view: View, key: RowKey): Promise<ViewRow | null> => {
     const opened = open(view)
     if (!opened) return null
-    const { verdict, reading, served, about, rowAsOf } = opened
-    const unruled = verdict.classes.every(({ rules }) => rules.length === 0)
+    const { unruled, reading, served, about, rowAsOf } = opened
     const loader = unruled
       ? parts.loads.shared(served, about, reading)
       : (own.get(view.name) ?? parts.loads.own(reading))
@@ -110,25 +117,40 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     return opened.finish(found.row, found.asOf)
   }
 
+  const ownLookups = new Map<string, ReturnType<LookupLoads['own']>>()
+  const lookupOf = ({ unruled, reading }: NonNullable<ReturnType<typeof open>>, field: Field) => {
+    if (unruled) return parts.lookups.shared(reading, field)
+    const name = `${reading.table.view}.${field.name}`
+    const loader = ownLookups.get(name) ?? parts.lookups.own(reading, field)
+    ownLookups.set(name, loader)
+    return loader
+  }
+
   const page = async (view: View, asked: PageRequest): Promise<Page> => {
     searches(view, [...(asked.where ? fieldsOf(asked.where) : []), ...asked.orderBy.map(({ field }) => field)])
     const opened = open(view)
-    const context = cursorContext(view, opened?.tenant ?? null, asked.where, asked.orderBy)
+    const claims = opened ? ruleClaims(opened.verdict, request.claims) : {}
+    const context = cursorContext(view, request.verdict, opened?.tenant ?? null, claims, asked)
     const opening = asked.from === undefined ? undefined : unseal(asked.from, context, parts.keys.cursor)
     if (asked.from !== undefined && opening === undefined) {
       throw fieldError(
         'BAD_USER_INPUT',
-        `This cursor is not one of ${view.name} in this order and under this where. Start again without it.`,
+        `This cursor is not one of ${view.name} for these roles, in this order and under this where. Start again without it.`,
       )
     }
     if (!opened || asked.limit === 0) return { rows: [], more: false }
     const from = opening === undefined ? undefined : (JSON.parse(opening) as (string | null)[])
     const { reading } = opened
     type Found = StoredRow & { place: string }
-    const found = await readRows<Found>(run, reading, (one) => pageStatement(one, { ...asked, view, from }), false)
+    const statementOf = (one: Reading) => pageStatement(one, { ...asked, view, from })
+    // A plan for any value serves as well where only a place is given; conditions are worth one for their values.
+    const found = await readRows<Found>(run, reading, statementOf, asked.where === undefined)
     const rows = found.slice(0, asked.limit).map((row) => ({
       row: opened.finish(row),
-      cursor: seal(row.place, context, parts.keys.cursor),
+      /** Few are asked for. */
+      get cursor() {
+        return seal(row.place, context, parts.keys.cursor)
+      },
     }))
     return { rows: asked.backward ? rows.reverse() : rows, more: found.length > asked.limit }
   }
@@ -140,9 +162,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
       const opened = open(view)
       const field = view.fields.find((candidate) => candidate.name === name)
       if (!opened || !field) return null
-      const { reading } = opened
-      const statementOf = (one: Reading) => lookupStatement(one, field, String(value))
-      const [first, second] = await readRows<StoredRow>(run, reading, statementOf, true)
+      const [first, second] = await lookupOf(opened, field).load(String(value))
       if (second) throw fieldError('BAD_USER_INPUT', ambiguous(view, field))
       return first ? opened.finish(first) : null
     },
@@ -150,9 +170,15 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     count: async (view, where) => {
       if (where) searches(view, fieldsOf(where))
       const opened = open(view)
-      if (!opened) return 0
-      const [row] = await run<{ count: number }>(countStatement(opened.reading, view, where, countLimit + 1), false)
-      return row?.count ?? 0
+      if (!opened) return { rows: 0, estimated: false }
+      const { reading } = opened
+      const [row] = await run<{ count: number }>(countStatement(reading, view, where, countLimit + 1), false)
+      const counted = row!.count
+      if (counted <= countLimit) return { rows: counted, estimated: false }
+      const [share] = await run<{ share: string }>(shareStatement(reading), true)
+      const [estimate] = await run<{ count: number }>(estimateStatement(reading, view, where, share!.share), false)
+      const rows = Math.max(Number(estimate!.count.toPrecision(2)), counted)
+      return { rows: Math.min(rows, 2 ** 31 - 1), estimated: true }
     },
   }
 }
@@ -164,13 +190,14 @@ const bucketState = (finalAt: number | null, asOf: number | null): BucketState =
 const ambiguous = (view: View, field: Field): string =>
   `Several rows of ${view.name} have this ${field.name}. Ask by key instead.`
 
-/** A cursor opens only where it was made: same view, tenant, condition and order. */
+/** A cursor opens only where it was made: same view, roles, tenant, claims that row rules look at, condition and order. */
 const cursorContext = (
   view: View,
+  verdict: Verdict,
   tenant: string | null,
-  where: Where | undefined,
-  orderBy: readonly OrderBy[],
+  claims: Claims,
+  { where, orderBy }: Pick<PageRequest, 'where' | 'orderBy'>,
 ): string =>
   createHash('sha256')
-    .update(JSON.stringify([view.name, tenant, where ?? null, orderBy]))
+    .update(JSON.stringify([view.name, verdict.key, tenant, claims, where ?? null, orderBy]))
     .digest('base64url')

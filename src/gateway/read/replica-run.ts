@@ -1,5 +1,6 @@
 /** Statements on a replica; what it fails, or doesn't answer while it isn't heard of any more, the primary answers. */
 
+import { GraphQLError } from 'graphql'
 import { codeOf, isDataError } from '../../platform/postgres.ts'
 import { hungMs, type Replica } from '../freshness/replicas.ts'
 import type { Statement } from './row-sql.ts'
@@ -25,16 +26,17 @@ export const replicaRun = (replica: Replica, primary: Run, watch?: (statement: S
       clearTimeout(timer)
     }
   }
-  return async <Row extends object>(statement: Statement, prepare: boolean): Promise<readonly Row[]> => {
+  return async <Row extends object>(statement: Statement, prepare: boolean, signal?: AbortSignal) => {
     try {
-      const rows = await unlessHung(run<Row>(statement, prepare))
+      const rows = await unlessHung(run<Row>(statement, prepare, signal))
       replica.served()
       return rows
     } catch (error) {
+      if (signal?.aborted) throw error
       // What is the statement's own fault, or takes too long, says nothing of the replica; the primary says it as it is to be said.
-      const own = isDataError(error) || isTimeout(error)
+      const own = isDataError(error) || isTimeout(error) || error instanceof GraphQLError
       if (!own) replica.failed(error)
-      return await primary<Row>(statement, prepare)
+      return await primary<Row>(statement, prepare, signal)
     }
   }
 }

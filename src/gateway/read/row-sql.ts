@@ -86,17 +86,16 @@ join ${table.table} r on ${[on, ...where].join(' and ')}`
   return { text, values: params.values }
 }
 
-/** At most two rows whose @lookup field has the value: a second one is an error. */
-export const lookupStatement = (reading: Reading, field: Field, value: string): Statement => {
+/** Of each value at most two rows whose @lookup field has it, with `position` (from 1) of the value: a second one is an error. */
+export const lookupStatement = (reading: Reading, field: Field, values: readonly string[]): Statement => {
   const { table, tenant } = reading
   const params = binder()
-  const type = field.type as ValueType
-  const given = params.bind(value, valueSqlType(type))
+  const array = params.bind(arrayText(values), 'text[]')
+  const given = `k._v::${valueSqlType(field.type as ValueType)}`
   const classes = reading.classes(params)
   const compare = `r.${ident(lookupColumn(field))} = ${normaliserOf(field)?.(given) ?? given}`
-  const text = `select ${rowColumns(reading, classes)}
-from ${table.table} r
-where ${[compare, ...visible(table, tenant, classes, params)].join(' and ')}
-limit 2`
+  const text = `select k._n::int as position, ${rowColumns(reading, classes)}
+from unnest(${array}) with ordinality k(_v, _n)
+cross join lateral (select r.* from ${table.table} r where ${[compare, ...visible(table, tenant, classes, params)].join(' and ')} limit 2) r`
   return { text, values: params.values }
 }

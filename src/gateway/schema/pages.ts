@@ -2,7 +2,15 @@
 import { GraphQLBoolean, GraphQLInt, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLString } from 'graphql'
 import type { View } from '../../model/model.ts'
 import { searchable, type ViewVerdict } from '../access/verdict.ts'
-import { type Arguments, type Context, countLimit, type FieldConfig, type Page, readerOf } from '../context.ts'
+import {
+  type Arguments,
+  type Context,
+  type Count,
+  countLimit,
+  type FieldConfig,
+  type Page,
+  readerOf,
+} from '../context.ts'
 import { fieldError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { orderOf, type SharedTypes, searchArguments, whereOf } from './inputs.ts'
@@ -22,7 +30,7 @@ type Connection = {
   readonly page: () => Promise<Page>
   readonly backward: boolean
   readonly from: boolean
-  readonly count: () => Promise<number>
+  readonly count: () => Promise<Count>
 }
 
 const connectionType = (view: View, row: GraphQLObjectType): GraphQLObjectType => {
@@ -58,13 +66,13 @@ const connectionType = (view: View, row: GraphQLObjectType): GraphQLObjectType =
       },
       totalCount: {
         type: new GraphQLNonNull(GraphQLInt),
-        description: `Of the rows that this reader may see and that match; counted up to ${countLimit}.`,
-        resolve: async ({ count }) => Math.min(await count(), countLimit),
+        description: `Of the rows that this reader may see and that match: exact up to ${countLimit}, else an estimate from a sample of them, of two digits.`,
+        resolve: async ({ count }) => (await count()).rows,
       },
-      totalCountCapped: {
+      totalCountEstimated: {
         type: new GraphQLNonNull(GraphQLBoolean),
-        description: `There are more than ${countLimit}.`,
-        resolve: async ({ count }) => (await count()) > countLimit,
+        description: `There are more than ${countLimit}, and totalCount is an estimate.`,
+        resolve: async ({ count }) => (await count()).estimated,
       },
     },
   })

@@ -10,7 +10,7 @@ import {
   specifiedDirectives,
 } from 'graphql'
 import type { Model } from '../../model/model.ts'
-import { manyName, oneName } from '../../model/read/generated-names.ts'
+import { byIdsName, manyName, oneName } from '../../model/read/generated-names.ts'
 import type { ViewTable } from '../../model/view-table.ts'
 import { literalOf } from '../access/predicate.ts'
 import { lookable, type Verdict, type ViewVerdict } from '../access/verdict.ts'
@@ -18,6 +18,7 @@ import { type FieldConfig, readerOf, type ViewRow } from '../context.ts'
 import { fieldError } from '../errors.ts'
 import { freshDirective } from '../freshness/fresh-directive.ts'
 import type { Root } from '../plan.ts'
+import { byIdsField } from './by-ids.ts'
 import { readGlobalId } from './global-id.ts'
 import { type SharedTypes, valueType } from './inputs.ts'
 import { manyField } from './pages.ts'
@@ -56,6 +57,7 @@ export const rootsOf = (tables: ReadonlyMap<string, ViewTable>): ReadonlyMap<str
       return [
         [oneName(view), { view, many: false, key }],
         [manyName(view), { view, many: true, key }],
+        [byIdsName(view), { view, many: false, key: new Set(['ids']) }],
       ]
     }),
   )
@@ -137,6 +139,7 @@ export const graphqlSchema = (
     const type = types.get(seen.view.name)!
     fields[oneName(seen.view.name)] = oneField(shared, seen, tables.get(seen.view.name)!, type)
     fields[manyName(seen.view.name)] = manyField(shared, seen, type)
+    fields[byIdsName(seen.view.name)] = byIdsField(shared, seen.view, tables.get(seen.view.name)!, type)
   }
   fields.node = nodeField(verdict, tables)
   if (verdict.operates) {

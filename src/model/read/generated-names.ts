@@ -10,10 +10,16 @@ export const manyName = (view: string): string =>
     .replace(/(s|x|z|ch|sh)$/, '$1e')
     .concat('s')
 
-/** Of a view's three entrances: by key, as a list, and its changes. */
+/** `CustomerOverview` → `customerOverviewsById`. */
+export const byIdsName = (view: string): string => `${manyName(view)}ById`
+/** What names a row of a view whose key has several fields. */
+export const keyName = (view: string): string => `${view}Key`
+
+/** Of a view's entrances: by key, as a list, by many keys, and its changes. */
 export const fieldNames = (view: string): readonly string[] => [
   oneName(view),
   manyName(view),
+  byIdsName(view),
   `${oneName(view)}Changed`,
 ]
 
@@ -22,6 +28,7 @@ export const typeNames = (view: string): readonly string[] => [
   `${view}Edge`,
   `${view}Where`,
   `${view}OrderBy`,
+  keyName(view),
 ]
 
 export const reservedFields: readonly string[] = ['node', 'forebay']

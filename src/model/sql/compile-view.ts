@@ -6,7 +6,7 @@
  * What can be added up is kept beside the view, in rollups that changes reach first (`nodes`).
  */
 import { createHash } from 'node:crypto'
-import type { Field, Model, View } from '../model.ts'
+import type { Model, View } from '../model.ts'
 import { columnName, ident, snakeCase } from '../names.ts'
 import type { Touched } from '../reads.ts'
 import type { ViewTable } from '../view-table.ts'
@@ -15,13 +15,13 @@ import { type DirtyPath, dirtyPaths } from './dirty-path.ts'
 import { groupedSql } from './grouped.ts'
 import type { PartSql } from './kept-part.ts'
 import { liveSql } from './live.ts'
-import { lookupColumn } from './lookup.ts'
 import type { Narrow } from './narrow.ts'
 import type { Nodes } from './nodes.ts'
 import { mapProof, type Proof, type ProofSql } from './proof.ts'
 import type { RollupSql } from './rollup.ts'
 import { type Dependencies, entityOf, isTenanted } from './row-scope.ts'
 import { rowsSql } from './rows.ts'
+import { searchIndexes } from './search-indexes.ts'
 import { touchedFields } from './touches.ts'
 import { rootKeyColumns, viewKeys } from './view-columns.ts'
 import { floorDdl, floorIndexes, floorPath } from './view-floor.ts'
@@ -100,10 +100,7 @@ const compile = (model: Model, view: View): CompiledView => {
     table,
     tables: sql.tables.map(named),
     ddl: [...sql.ddl, ...begins].map(named),
-    indexes: [
-      ...view.fields.flatMap((field) => searchedColumns(field).map((column) => indexDdl(table, name, field, column))),
-      ...floorIndexes(view, name, table.table),
-    ],
+    indexes: [...searchIndexes(view, table).map(({ ddl }) => ddl), ...floorIndexes(view, name, table.table)],
     paths: [...sql.paths, ...aging],
     fanouts: [...fanouts, ...aging.map(() => null)],
     nodes: sql.nodes.map(({ rollup, part, keys, ...node }) => ({
@@ -159,20 +156,6 @@ const namedPart = (sql: PartSql, named: (text: string) => string): PartSql => ({
 })
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
-/** A looked-up value may be compared normalised, in a column of its own; filters and orders read the field as it is. */
-const searchedColumns = (field: Field): readonly string[] => [
-  ...new Set([
-    ...(field.lookup ? [lookupColumn(field)] : []),
-    ...(field.filter || field.order ? [columnName(field.name)] : []),
-  ]),
-]
-
-const indexDdl = (table: ViewTable, name: string, field: Field, column: string): string => {
-  const index = ident(`${name}_${sha256(column).slice(0, 6)}_idx`)
-  if (field.list) return `create index if not exists ${index} on ${table.table} using gin (${ident(column)})`
-  return `create index if not exists ${index} on ${table.table} (${table.tenanted ? '_tenant, ' : ''}${ident(column)})`
-}
 
 /** The table alone: what the gateway needs. */
 export const viewTable = (model: Model, view: View): ViewTable => compileView(model, view).table

@@ -118,8 +118,8 @@ export const startWorld = async (options: {
   const dataDir = await mkdtemp(join(tmpdir(), 'forebay-gateway-'))
   await installModel(sql, model)
   const views = new Map([...model.views.values()].map((view) => [view.name, compileView(model, view)]))
-  for (const { view, table, ddl } of views.values()) {
-    for (const statement of ddl) await sql.unsafe(statement)
+  for (const { view, table, ddl, indexes } of views.values()) {
+    for (const statement of [...ddl, ...indexes]) await sql.unsafe(statement)
     await sql`insert into forebay.generations (view, hash, filled_at) values (${view.name}, ${table.hash}, now())`
   }
   const write = async (rows: Rows): Promise<void> => {
