@@ -133,7 +133,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       pool: readPool,
       servingOf,
       now: () => clock.upper(),
-      reads: (replica) => readsWith(replicaRun(replica, run, options.watchStatement)),
+      reads: (replica, server) => readsWith(replicaRun(replica, server, run, options.watchStatement)),
     })
 
   const stands = openStands<ReaderParts>({

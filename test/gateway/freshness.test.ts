@@ -45,6 +45,7 @@ const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   pending: [pending()],
   pendingOffsets: null,
   begun: now,
+  server: '',
   at: now,
   sources: new Map(),
   parked: [],

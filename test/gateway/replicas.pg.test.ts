@@ -1,5 +1,8 @@
 /** Reading from a real streaming standby, which is paused, cut off, silenced and killed. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { replicaRun } from '../../src/gateway/read/replica-run.ts'
+import { createRunner } from '../../src/gateway/read/statements.ts'
+import { connect } from '../../src/platform/postgres.ts'
 import { type Replicated, startReplicated } from '../support/replicated-postgres.ts'
 import { metricValues, until } from './support/asking.ts'
 import { desk } from './support/desk.ts'
@@ -176,6 +179,35 @@ test('a replica that dies while it reads rows is answered for by the primary', a
   expect(region((await answer)!)).toMatch(/^r\d+$/)
   expect((await since(before)).fallen).toBeGreaterThan(0)
   await pair.standby.start()
+})
+
+test('C22 a standby that was started anew may stand further back: for a snapshot from before, the primary answers', async () => {
+  const sql = connect(pair.standby.url, { max: 2, name: 'replica run' })
+  const replica = { place: 'standby', sql, silentMs: () => 0, served: () => {}, failed: () => {} }
+  const serverOf = async (): Promise<string> => {
+    const [row] = await pair.standby.sql<{ server: string }[]>`select pg_postmaster_start_time()::text as server`
+    return row!.server
+  }
+  const [runBy, ask] = [
+    (server: string) => replicaRun(replica, server, createRunner(pair.database.sql)),
+    { text: 'select pg_is_in_recovery() as standby', values: [] },
+  ]
+  try {
+    const before = runBy(await serverOf())
+    expect(await before(ask, true)).toEqual([{ standby: true }])
+    const down = 'from generate_series(1, 100) n order by n desc'
+    expect(await before({ text: `select n, n::text as t ${down}`, values: [] }, false)).toEqual(
+      Array.from({ length: 100 }, (_, i) => ({ n: 100 - i, t: String(100 - i) })),
+    )
+    expect(await before({ text: `select n ${down} limit 0`, values: [] }, false)).toEqual([])
+    await pair.standby.kill()
+    await pair.standby.start()
+    await pair.standby.caughtUp()
+    expect(await before(ask, true)).toEqual([{ standby: false }])
+    expect(await runBy(await serverOf())(ask, true)).toEqual([{ standby: true }])
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
 })
 
 test('a server that is no copy of the primary is never read from', async () => {

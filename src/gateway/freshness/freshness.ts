@@ -84,6 +84,8 @@ export type SourceBound = { readonly at: number; readonly whole: boolean }
 export type Snapshot = {
   readonly begun: number
   readonly at: number
+  /** Which run of which server it is of: one that is started anew may stand further back. */
+  readonly server: string
   readonly sources: ReadonlyMap<string, SourceBound>
   /** How far the change feeds were in it. */
   readonly feeds: Sequences
@@ -169,6 +171,7 @@ const snapshotSql = (offsets: boolean) => `with pending as materialized (${pendi
   'degraded', ${array('x', degradedSql)},
   'generations', ${array('x', 'select generation, view, hash, filled_at is not null as filled from forebay.generations where retired_at is null')},
   'registered', ${registeredSql},
+  'server', pg_postmaster_start_time()::text,
   'begun', ${milliseconds('statement_timestamp()')},
   'at', ${milliseconds('clock_timestamp()')})::text as snapshot`
 

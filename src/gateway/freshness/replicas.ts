@@ -30,8 +30,8 @@ export type ReplicasOptions<Reads> = {
   readonly servingOf: () => (registered: Registered) => Promise<Serving>
   /** Upper bound of the primary's clock. */
   readonly now: () => number
-  /** What rows are read with there. */
-  readonly reads: (replica: Replica) => Reads
+  /** What rows are read with there, while it is this run of it (`Snapshot.server`). */
+  readonly reads: (replica: Replica, server: string) => Reads
 }
 
 /** A look comes about every 100 ms: one that hasn't for so long is taken for hung. */
@@ -54,7 +54,12 @@ const ages = gauge({
   labels: ['replica'],
 })
 
-type One<Reads> = { readonly replica: Replica; readonly breaker: Breaker; readonly reads: Reads; watch?: Watch }
+type One<Reads> = {
+  readonly replica: Replica
+  readonly breaker: Breaker
+  watch?: Watch
+  run?: { readonly server: string; readonly reads: Reads }
+}
 
 /** Starts at once, whether they answer or not. */
 export const startReplicas = <Reads>(options: ReplicasOptions<Reads>): Replicas<Reads> & { stop(): Promise<void> } => {
@@ -78,7 +83,7 @@ export const startReplicas = <Reads>(options: ReplicasOptions<Reads>): Replicas<
         breaker.failed(error)
       },
     }
-    const one: One<Reads> = { replica, breaker, reads: options.reads(replica) }
+    const one: One<Reads> = { replica, breaker }
     const choose = servingOf()
     const same = sameCluster(primary, own)
     let said = false
@@ -122,7 +127,9 @@ export const startReplicas = <Reads>(options: ReplicasOptions<Reads>): Replicas<
         const seen = usable(one)
         if (!seen || !one.watch || !serves(seen)) continue
         chosen.inc({ from: 'replica' })
-        return { watch: one.watch, reads: one.reads, seen }
+        if (one.run?.server !== seen.server)
+          one.run = { server: seen.server, reads: options.reads(one.replica, seen.server) }
+        return { watch: one.watch, reads: one.run.reads, seen }
       }
       chosen.inc({ from: 'primary' })
       return undefined

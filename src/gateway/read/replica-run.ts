@@ -1,5 +1,10 @@
-/** Statements on a replica; what it fails, or doesn't answer while it isn't heard of any more, the primary answers. */
-
+/**
+ * Statements on a replica; what it fails, or doesn't answer while it isn't heard of any more, the primary answers.
+ *
+ * Rows must be no earlier than the snapshot that a request stands on (C22). Within one run of a server that is so by itself: it replays on and on.
+ * One that crashed may stand further back once it is up again, and behind one address there may be another server. So each
+ * statement says which run of which server it was answered by, and what comes from any other isn't taken.
+ */
 import { GraphQLError } from 'graphql'
 import { codeOf, isDataError } from '../../platform/postgres.ts'
 import { hungMs, type Replica } from '../freshness/replicas.ts'
@@ -8,7 +13,19 @@ import { createStatements, type Run } from './statements.ts'
 
 const lookMs = 250
 
-export const replicaRun = (replica: Replica, primary: Run, watch?: (statement: Statement) => void): Run => {
+/** One row at least comes; of none that was found it has a null `_row`. Its one outer row leaves the others in their order. */
+const withServer = ({ text, values }: Statement): Statement => ({
+  text: `select s._server, x.* from (select pg_postmaster_start_time()::text as _server) s left join (select true as _row, y.* from (${text}) y) x on true`,
+  values,
+})
+
+/** `server`: as the snapshot has it. */
+export const replicaRun = (
+  replica: Replica,
+  server: string,
+  primary: Run,
+  watch?: (statement: Statement) => void,
+): Run => {
   const run = createStatements(replica.sql, watch)
 
   const unlessHung = async <T>(work: Promise<T>): Promise<T> => {
@@ -28,9 +45,11 @@ export const replicaRun = (replica: Replica, primary: Run, watch?: (statement: S
   }
   return async <Row extends object>(statement: Statement, prepare: boolean, signal?: AbortSignal) => {
     try {
-      const rows = await unlessHung(run<Row>(statement, prepare, signal))
+      type Answered = Row & { readonly _server: string; readonly _row: boolean | null }
+      const rows = await unlessHung(run<Answered>(withServer(statement), prepare, signal))
+      if (rows[0]?._server !== server) throw new Error('the replica was started anew, or is another')
       replica.served()
-      return rows
+      return rows.flatMap(({ _server, _row, ...row }) => (_row ? [row as unknown as Row] : []))
     } catch (error) {
       if (signal?.aborted) throw error
       // What is the statement's own fault, or takes too long, says nothing of the replica; the primary says it as it is to be said.
