@@ -53,6 +53,8 @@ export type Context = {
   readonly requestId: string
   /** Told once what the operation asks for, before anything is read. */
   readonly planned: (plan: Plan) => void
+  /** See Plan.personal; what is not planned may be. */
+  readonly personal: () => boolean
   /** What a view is answered from. */
   readonly served: (view: string) => Served | undefined
   /** Throws UNAVAILABLE where nothing keeps the view. */

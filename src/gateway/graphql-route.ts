@@ -1,15 +1,34 @@
 /** GraphQL over HTTP: bodies in, answers out, within the time allowed. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GraphQLError } from 'graphql'
-import { HttpError, type RequestContext, type Route } from '../platform/http.ts'
+import type { Admission } from '../platform/admission.ts'
+import { pack } from '../platform/compression.ts'
+import type { RequestContext, Route } from '../platform/http.ts'
+import { HttpError } from '../platform/http-problem.ts'
 import { log } from '../platform/log.ts'
 import { type ErrorCode, formatError, refusal, statusOf } from './errors.ts'
 import { limits } from './limits.ts'
 import type { GraphqlAnswer, GraphqlRequest } from './steps.ts'
+import { isKnown } from './validator.ts'
 
 type Answer = (request: GraphqlRequest, context: RequestContext) => Promise<GraphqlAnswer>
 
+/** A request in a URL, as its body would be. Undefined where a parameter is no JSON: Apollo says what is wrong with it. */
+const askedByUrl = (given: URLSearchParams): unknown => {
+  const asked = Object.create(null) as Record<string, unknown>
+  try {
+    for (const [name, value] of given) {
+      if (name in asked) return undefined
+      asked[name] = name === 'variables' || name === 'extensions' ? JSON.parse(value) : value
+    }
+    return asked
+  } catch {
+    return undefined
+  }
+}
+
 const bodyOf = async (context: RequestContext): Promise<unknown> => {
-  if (context.request.method !== 'POST') return undefined
+  if (context.request.method !== 'POST') return askedByUrl(context.query())
   const type = context.request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json') {
     throw new HttpError(415, { title: 'Unsupported media type', detail: 'Send the operation as application/json.' })
@@ -46,7 +65,29 @@ const refuse = ({ request, response }: RequestContext, error: GraphQLError): voi
   response.end(`${JSON.stringify({ errors: [formatted] })}\n`)
 }
 
-export const graphqlRoute = (answer: Answer): Route => ({
+/** Throws nothing: an answer that can't be packed goes as it is. */
+const send = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, text }: GraphqlAnswer,
+): Promise<void> => {
+  response.setHeader('Cache-Control', 'no-store')
+  for (const [name, value] of headers) response.setHeader(name, value)
+  const validator = headers.find(([name]) => name === 'etag')?.[1]
+  if (isKnown(request.headers['if-none-match'], validator)) {
+    response.removeHeader('Content-Type')
+    response.writeHead(304).end()
+    return
+  }
+  const packing = pack(text, request.headers['accept-encoding'] as string | undefined)
+  const packed = packing && (await packing)
+  if (packed) response.setHeader('Content-Encoding', packed.encoding)
+  response.statusCode = status
+  response.end(packed ? packed.bytes : text)
+}
+
+/** `admission`: how much is worked on at once. */
+export const graphqlRoute = (answer: Answer, admission: Admission): Route => ({
   method: ['GET', 'POST'],
   path: '/graphql',
   handle: async (context) => {
@@ -54,11 +95,8 @@ export const graphqlRoute = (answer: Answer): Route => ({
     try {
       const search = request.url?.match(/\?.*$/s)?.[0] ?? ''
       const asked = { method: request.method ?? 'GET', headers: request.headers, search, body: await bodyOf(context) }
-      const { status, headers, text } = await inTime(answer(asked, context))
-      response.setHeader('Cache-Control', 'no-store')
-      for (const [name, value] of headers) response.setHeader(name, value)
-      response.statusCode = status
-      response.end(text)
+      const given = await admission.run(() => inTime(answer(asked, context)), context)
+      await send(request, response, given)
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error
       refuse(context, error)

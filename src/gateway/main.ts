@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Model } from '../model/model.ts'
 import { crossings } from '../model/sql/cross-tenant.ts'
 import { decodeView, type StoredView } from '../model/stored-view.ts'
+import { type Admission, createAdmission } from '../platform/admission.ts'
 import { databaseClock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Readiness } from '../platform/health.ts'
@@ -56,6 +57,7 @@ export type GatewayOptions = {
   /** For tests: instead of what the configuration says. */
   readonly authenticate?: Authenticate
   readonly watchStatement?: (statement: Statement) => void
+  readonly admission?: Admission
 }
 export type Gateway = {
   readonly routes: readonly Route[]
@@ -198,6 +200,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       planned: (made) => {
         plan = made
       },
+      personal: () => plan?.personal ?? true,
       served,
       freshness,
       older,
@@ -263,7 +266,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     } finally {
       leave()
     }
-  })
+  }, options.admission ?? createAdmission())
   return {
     routes: [route, ...(config.production ? [] : graphiqlRoutes())],
     authenticate,

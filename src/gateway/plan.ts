@@ -13,6 +13,8 @@ import {
   type GraphQLSchema,
   getNamedType,
   isInputObjectType,
+  isInterfaceType,
+  isObjectType,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
@@ -34,6 +36,8 @@ export type Plan = {
   readonly roots: readonly { readonly root: Root; readonly node: FieldNode }[]
   /** Variables that hold conditions or orders: their values name fields too. */
   readonly inputs: readonly { readonly variable: string; readonly type: GraphQLInputType }[]
+  /** Values of the answer derive from somebody's personal data, in whatever form. */
+  readonly personal: boolean
   /** What `@fresh` asks; undefined: there is none. */
   readonly fresh: ReturnType<typeof readFresh>
 }
@@ -100,6 +104,7 @@ const makePlan = (
   )
   const columns = new Map<string, Set<string>>()
   const whole = new Set<string>()
+  let personal = false
   const roots: { root: Root; node: FieldNode }[] = []
   type Place = { readonly shape: Shape; readonly view: string }
 
@@ -150,14 +155,17 @@ const makePlan = (
     const seen = at.shape.get(name)
     if (!seen) throw forbidden(`${typeName}.${name}`, verdict)
     if (typeName === at.view) columns.get(at.view)?.add(name)
+    personal ||= fieldsOf(typeName)[name]?.extensions.personal === true
     below(node, typeName, { view: at.view, shape: seen.part ?? new Map() })
   }
   const isShaped = (typeName: string): boolean => schemas.full.getType(typeName)?.extensions.shaped === true
+  const fieldsOf = (typeName: string) => {
+    const type = schemas.full.getType(typeName)
+    return isObjectType(type) || isInterfaceType(type) ? type.getFields() : {}
+  }
   const below = (node: FieldNode, typeName: string, at: Place | undefined): void => {
     if (!node.selectionSet) return
-    const type = schemas.full.getType(typeName)
-    const fields = type && 'getFields' in type ? type.getFields() : {}
-    const next = fields[node.name.value]
+    const next = fieldsOf(typeName)[node.name.value]
     if (next) walk(node.selectionSet, getNamedType(next.type).name, at)
   }
   walk(operation.selectionSet, 'Query', undefined)
@@ -169,7 +177,7 @@ const makePlan = (
     if (definition.defaultValue) checkInput(valueFromASTUntyped(definition.defaultValue), input, schemas, verdict)
     return [{ variable: definition.variable.name.value, type: input }]
   })
-  return { document, operation, columns, whole, roots, inputs, fresh: readFresh(operation) }
+  return { document, operation, columns, whole, roots, inputs, personal, fresh: readFresh(operation) }
 }
 
 /** Fields by name, none of them this one. */

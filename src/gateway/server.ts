@@ -11,6 +11,7 @@ import { formatError, refusal } from './errors.ts'
 import { limits } from './limits.ts'
 import { createShortWay } from './short-way.ts'
 import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
+import { cachingHeaders } from './validator.ts'
 
 export type GraphqlServer = {
   run(request: GraphqlRequest, context: Context): Promise<GraphqlAnswer>
@@ -73,6 +74,9 @@ export const startGraphqlServer = async (full: GraphQLSchema, steps: Steps): Pro
             const { extensions, headers } = steps.respond(contextValue)
             if (Object.keys(extensions).length > 0) response.body.singleResult.extensions = { ...extensions }
             for (const [name, value] of headers) response.http.headers.set(name, value)
+            if (request.http?.method !== 'GET' || errors) return
+            const data = JSON.stringify(response.body.singleResult.data)
+            for (const [name, value] of cachingHeaders(data, contextValue)) response.http.headers.set(name, value)
           },
         }),
       },

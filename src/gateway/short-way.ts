@@ -7,6 +7,7 @@ import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphq
 import { LRUCache } from 'lru-cache'
 import type { Context } from './context.ts'
 import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
+import { cachingHeaders } from './validator.ts'
 import type { Variables } from './variables.ts'
 
 export type ShortWay = {
@@ -70,7 +71,7 @@ export const createShortWay = (steps: Steps): ShortWay => {
 
   return {
     answer: async (request, context) => {
-      const type = request.method === 'POST' ? types.get(acceptOf(request)) : undefined
+      const type = types.get(acceptOf(request))
       const asked = type === undefined ? undefined : readAsked(request.body)
       const document = asked && documents.get(asked.query)
       if (type === undefined || !document) return undefined
@@ -81,18 +82,23 @@ export const createShortWay = (steps: Steps): ShortWay => {
         return undefined
       }
       const { extensions, headers } = steps.respond(context)
-      const said = Object.keys(extensions).length > 0 ? { extensions } : {}
+      const said = Object.keys(extensions).length > 0 ? `"extensions":${JSON.stringify(extensions)}` : undefined
+      const data = JSON.stringify(result.data)
       return {
         status: 200,
-        headers: [...headers, ['content-type', type]],
-        text: `${JSON.stringify({ data: result.data, ...said })}\n`,
+        headers: [
+          ...headers,
+          ['content-type', type],
+          ...(request.method === 'GET' ? cachingHeaders(data, context) : []),
+        ],
+        text: said === undefined ? `{"data":${data}}\n` : `{"data":${data},${said}}\n`,
       }
     },
     learnDocument: (text, document) => {
       documents.set(text, document)
     },
     learnType: (request, { status, headers }) => {
-      if (request.method !== 'POST' || status !== 200) return
+      if (status !== 200) return
       const type = headers.find(([name]) => name === 'content-type')?.[1]
       if (type !== undefined) types.set(acceptOf(request), type)
     },

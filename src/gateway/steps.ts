@@ -25,6 +25,7 @@ export type GraphqlRequest = {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   /** With its `?`. */
   readonly search: string
+  /** Of GET: what its parameters come to. */
   readonly body: unknown
 }
 export type GraphqlAnswer = {

@@ -1,7 +1,8 @@
 /** POST /ingest/:topic: records into the built-in journal. */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Entity, Model } from '../model/model.ts'
-import { HttpError, json, type RequestContext, type Route } from '../platform/http.ts'
+import { json, type RequestContext, type Route } from '../platform/http.ts'
+import { HttpError } from '../platform/http-problem.ts'
 import { usualJournal } from '../platform/journal-settings.ts'
 import { log } from '../platform/log.ts'
 import { isRetriable, type Sql } from '../platform/postgres.ts'

@@ -1,4 +1,5 @@
 /** `forebay start`, `ingest` and `gateway`: the halves, on one HTTP server, over one database. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { configuredAuthenticator } from '../gateway/access/auth.ts'
 import { startGateway } from '../gateway/main.ts'
 import { missingConnections } from '../ingest/feed/feeds-of.ts'
@@ -39,7 +40,7 @@ export type Running = {
  */
 export const startForebay = async (
   given: Config,
-  { resources, fail }: Lifetime,
+  { resources, allow, fail }: Lifetime,
   { halves = both, migrate = true }: { readonly halves?: Halves; readonly migrate?: boolean } = {},
 ): Promise<Running> => {
   const model = await readModel(given.schema)
@@ -59,7 +60,10 @@ export const startForebay = async (
   await (migrate ? prepareDatabase(sql, model, config.schema) : startupCheck(sql, model))
 
   const routes: Route[] = []
-  const checks: Record<string, () => Promise<Readiness>> = {}
+  let leaving = false
+  const checks: Record<string, () => Promise<Readiness>> = {
+    process: async () => (leaving ? { ready: false, reason: 'asked to stop' } : { ready: true }),
+  }
   // Kafka is written to by others; the journal takes records from whoever has a token.
   const authenticate = halves.gateway || !config.kafkaBrokers ? await configuredAuthenticator(config) : undefined
   if (halves.gateway) {
@@ -90,8 +94,17 @@ export const startForebay = async (
     host: config.host,
     routes: [...healthRoutes(checks), ...routes],
     drainMs: 1_500,
+    origins: config.http.origins,
   })
   resources.defer(() => server.close())
+  const { drainNoticeMs } = config.http
+  allow(drainNoticeMs)
+  // The first thing at the end: whoever sends requests here is told, and has the time to look, before none is taken any more.
+  resources.defer(async () => {
+    leaving = true
+    server.leave()
+    await sleep(drainNoticeMs)
+  })
   return {
     config,
     model,
@@ -102,7 +115,10 @@ export const startForebay = async (
   }
 }
 
-const embed = async ({ dataDir }: Config, { resources, fail }: Lifetime): Promise<string> => {
+const embed = async (
+  { dataDir }: Config,
+  { resources, fail }: Pick<Lifetime, 'resources' | 'fail'>,
+): Promise<string> => {
   const server = await startPostgres({ dataDir })
   let closing = false
   resources.defer(() => {

@@ -1,5 +1,6 @@
 /** The environment, read and judged once: what runs, where, with which parts. */
 import { durationMs } from './duration.ts'
+import { type HttpSettings, readHttpSettings } from './http-settings.ts'
 import { type JournalSettings, readJournalSettings } from './journal-settings.ts'
 import { type KafkaSecurity, readKafkaSecurity } from './kafka.ts'
 import { present } from './present.ts'
@@ -36,6 +37,7 @@ export type Config = {
   /** Keys cursors, position tokens and tokenized values (FOREBAY_SECRET); absent: one made in `dataDir`. */
   readonly secret?: string
   readonly journal: JournalSettings
+  readonly http: HttpSettings
   /** Records of a topic that may be in quarantine before its partitions pause (FOREBAY_QUARANTINE_CAP). */
   readonly quarantineCap: number
   /** The share of one connection's time that comparing views and entities may take, 0 to 1; 0: none is compared unasked (FOREBAY_RECONCILE_SHARE). */
@@ -114,6 +116,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     faults.push(`PORT is ${text('PORT')}, which is not a whole number from 0 to 65535; write one like 4000`)
   const journal = readJournalSettings(text, faults)
+  const http = readHttpSettings(text, faults)
   const capText = text('FOREBAY_QUARANTINE_CAP') ?? '1000'
   if (!/^\d{1,9}$/.test(capText))
     faults.push(`FOREBAY_QUARANTINE_CAP is ${capText}, which is not a whole number; write one like 1000`)
@@ -167,6 +170,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     quarantineCap: Number(capText),
     reconcileShare,
     journal,
+    http,
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),
     ...(nearText === undefined ? {} : { nearCacheBytes: Number(nearText) * 2 ** 20 }),

@@ -1,7 +1,10 @@
 /** A small router on node:http: limits, problems (RFC 9457), draining. Speed matters here, so there is no middleware. */
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { parseJson, readBody } from './http-body.ts'
+import { crossOrigin, endSlowReaders, type Patience, usualPatience } from './http-connections.ts'
+import { HttpError, problem, refuseSocket } from './http-problem.ts'
 import { log } from './log.ts'
 import { gauge, histogram } from './metrics.ts'
 import { matcher, type Params } from './route-match.ts'
@@ -14,8 +17,10 @@ export type RequestContext = {
   readonly params: Params
   /** The caller's X-Request-Id where it is a plain one, else a new one; already on the response. */
   readonly requestId: string
+  /** Aborted when the caller goes away before the answer is out. */
+  readonly gone: AbortSignal
   query(): URLSearchParams
-  /** The whole body, once. Throws HttpError 413 beyond `limit` bytes (1 MiB), 415 for an encoded one. */
+  /** The whole body, once, unpacked. Throws HttpError as `readBody` does; `limit`: 1 MiB. */
   body(limit?: number): Promise<Buffer>
   /** The body as JSON. Throws HttpError 400 where it isn't UTF-8 or JSON, else as `body`. */
   json(limit?: number): Promise<unknown>
@@ -36,10 +41,21 @@ export type ServeOptions = {
   readonly routes: readonly Route[]
   /** How long `close` waits for answers under way: 3 s. */
   readonly drainMs?: number
+  /** Origins whose pages may ask from a browser, as `https://host`; `*`: any. None unless told: tokens travel in a header, never in a cookie. */
+  readonly origins?: readonly string[]
+  /** For tests: how long a caller may take to read what is out. */
+  readonly patience?: Patience
 }
-export type Listening = { readonly port: number; close(): Promise<void> }
+export type Listening = {
+  readonly port: number
+  /** From now on each answer ends its connection, so that callers go elsewhere; new ones are still taken. */
+  leave(): void
+  close(): Promise<void>
+}
 
 const mebibyte = 1_048_576
+/** More would only wait; each takes some 20 KB. */
+const maxConnections = 20_000
 const seconds = histogram({
   name: 'forebay_http_request_seconds',
   help: 'Time to answer, by route.',
@@ -53,13 +69,17 @@ export const serve = async ({
   host = '127.0.0.1',
   routes,
   drainMs = 3_000,
+  origins = [],
+  patience = usualPatience,
 }: ServeOptions): Promise<Listening> => {
   const match = matcher(routes)
+  const allowOrigin = origins.length > 0 ? crossOrigin(origins) : undefined
   let draining = false
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const began = performance.now()
     const context = contextOf(request, response)
     if (draining) response.setHeader('Connection', 'close')
+    if (allowOrigin?.(request, response)) return
     const found = match(request.method ?? 'GET', context.path)
     const label = found.kind === 'route' ? found.route.path : 'none'
     open.inc()
@@ -70,7 +90,7 @@ export const serve = async ({
       seconds.labels(label, method, String(response.statusCode)).observe((performance.now() - began) / 1_000)
     })
     try {
-      if (found.kind === 'route') await found.route.handle({ ...context, params: found.params })
+      if (found.kind === 'route') await found.route.handle(Object.assign(context, { params: found.params }))
       else if (found.kind === 'method') {
         response.setHeader('Allow', found.allow.join(', '))
         problem(response, 405, {
@@ -90,16 +110,22 @@ export const serve = async ({
     keepAliveTimeout: 65_000,
     connectionsCheckingInterval: 1_000,
   })
+  server.maxConnections = maxConnections
+  const stopLooking = endSlowReaders(server, patience)
   server.on('request', (request, response) => void answer(request, response))
-  server.on('clientError', refuse)
+  server.on('clientError', refuseSocket)
   await listen(server, port, host)
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     draining = true
-    closing ??= drain(server, drainMs)
+    closing ??= drain(server, drainMs).finally(stopLooking)
     return closing
   }
-  return { port: (server.address() as AddressInfo).port, close }
+  const leave = (): void => {
+    draining = true
+    server.closeIdleConnections()
+  }
+  return { port: (server.address() as AddressInfo).port, leave, close }
 }
 
 const contextOf = (request: IncomingMessage, response: ServerResponse): Omit<RequestContext, 'params'> => {
@@ -111,15 +137,31 @@ const contextOf = (request: IncomingMessage, response: ServerResponse): Omit<Req
   const requestId = typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
   response.setHeader('X-Request-Id', requestId)
   const body = (limit = mebibyte) => readBody(request, limit)
+  let gone: AbortSignal | undefined
   return {
     request,
     response,
     path: mark < 0 ? relative : relative.slice(0, mark),
     requestId,
+    // Made for whoever looks: most never do.
+    get gone() {
+      gone ??= goneOf(response)
+      return gone
+    },
     query: () => new URLSearchParams(mark < 0 ? '' : relative.slice(mark + 1)),
     body,
     json: async (limit) => parseJson(await body(limit)),
   }
+}
+
+const goneOf = (response: ServerResponse): AbortSignal => {
+  const abort = new AbortController()
+  if (response.destroyed) abort.abort()
+  else
+    response.once('close', () => {
+      if (!response.writableFinished) abort.abort()
+    })
+  return abort.signal
 }
 
 const fail = (
@@ -131,42 +173,12 @@ const fail = (
   const expected = error instanceof HttpError
   if (!expected) log.error('request failed', { route, requestId, error })
   if (response.headersSent) response.destroy()
-  else if (expected) problem(response, error.status, error.problem)
+  else if (expected) problem(response, error.status, error.problem, error.headers)
   else
     problem(response, 500, {
       title: 'Internal error',
       detail: `Something went wrong here; it is logged under request id ${requestId}.`,
     })
-}
-
-// ── problems (RFC 9457) ─────────────────────────────────────────────────────────────────────────────────────────────
-/** `title` names the kind of problem, `detail` this one and what to do. Both are shown to callers: no stack, no SQL, no values. */
-export type Problem = { readonly title: string; readonly detail: string; readonly type?: string }
-
-/** Thrown by a handler to answer with a problem. */
-export class HttpError extends Error {
-  readonly status: number
-  readonly problem: Problem
-  constructor(status: number, problem: Problem) {
-    super(`${status} ${problem.title}: ${problem.detail}`)
-    this.name = 'HttpError'
-    this.status = status
-    this.problem = problem
-  }
-}
-
-const problemText = (status: number, { type = 'about:blank', title, detail }: Problem): string =>
-  JSON.stringify({ type, title, status, detail })
-
-/** Ends the response with a problem; headers set before stay. */
-const problem = (response: ServerResponse, status: number, about: Problem): void => {
-  const text = problemText(status, about)
-  response.writeHead(status, {
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(text),
-    'Cache-Control': 'no-store',
-  })
-  response.end(text)
 }
 
 /** Ends the response with JSON. */
@@ -178,40 +190,6 @@ export const json = (response: ServerResponse, status: number, value: unknown): 
     'Cache-Control': 'no-store',
   })
   response.end(text)
-}
-
-// ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-const readBody = async (request: IncomingMessage, limit: number): Promise<Buffer> => {
-  const encoding = request.headers['content-encoding']
-  if (encoding && encoding !== 'identity') {
-    throw new HttpError(415, { title: 'Unsupported encoding', detail: 'Send the body without Content-Encoding.' })
-  }
-  const tooLarge = () => new HttpError(413, { title: 'Body too large', detail: `At most ${limit} bytes are taken.` })
-  if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge()
-  return new Promise((done, refuse) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= limit) chunks.push(chunk)
-      else refuse(tooLarge())
-    })
-    request.once('end', () => done(Buffer.concat(chunks)))
-    request.once('error', refuse)
-    request.once('close', () => {
-      if (!request.complete) refuse(new Error('the caller went away'))
-    })
-  })
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-const parseJson = (bytes: Buffer): unknown => {
-  try {
-    return JSON.parse(utf8.decode(bytes))
-  } catch {
-    const what = bytes.length === 0 ? 'The body is empty; send JSON.' : 'The body is not JSON in UTF-8.'
-    throw new HttpError(400, { title: 'Malformed JSON', detail: what })
-  }
 }
 
 // ── connections ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,30 +212,4 @@ const drain = async (server: Server, drainMs: number): Promise<void> => {
   const cut = setTimeout(() => server.closeAllConnections(), drainMs)
   await closed
   clearTimeout(cut)
-}
-
-/** What never became a request: node:http would answer it in plain text. */
-const refusals: Record<string, Problem & { readonly status: number }> = {
-  HPE_HEADER_OVERFLOW: {
-    status: 431,
-    title: 'Headers too large',
-    detail: 'The request line and headers exceed 16 KiB.',
-  },
-  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, title: 'Request timeout', detail: 'The request did not arrive in time.' },
-}
-const refuse = (error: NodeJS.ErrnoException, socket: Socket): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const { status, ...rest } = refusals[error.code ?? ''] ?? {
-    status: 400,
-    title: 'Malformed request',
-    detail: 'This is not HTTP/1.1.',
-  }
-  const text = problemText(status, rest)
-  const head = [
-    `HTTP/1.1 ${status} ${rest.title}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    'Connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`)
 }

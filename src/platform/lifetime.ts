@@ -5,6 +5,8 @@ import { log } from './log.ts'
 export type Lifetime = {
   /** What to close at the end; `defer` each thing as soon as it is open. */
   readonly resources: AsyncDisposableStack
+  /** Closing may take so much longer than usual, milliseconds. */
+  allow(ms: number): void
   /** Ends the run as failed: something it can't live without is gone. */
   fail(error: Error): void
 }
@@ -12,13 +14,17 @@ export type Lifetime = {
 const patienceMs = 5_000
 
 /**
- * Runs `start`, then waits for Ctrl-C, SIGTERM or `fail`, and closes the resources, at most for 5 s. A second Ctrl-C doesn't wait.
+ * Runs `start`, then waits for Ctrl-C, SIGTERM or `fail`, and closes the resources, at most for 5 s and what was allowed. A second Ctrl-C doesn't wait.
  * Returns the exit code: 0 when it was asked to stop. Throws what `start` or `fail` was given, once all is closed.
  */
 export const supervise = async (start: (lifetime: Lifetime) => Promise<void>): Promise<number> => {
   const resources = new AsyncDisposableStack()
   const asked = Promise.withResolvers<void>()
   let signals = 0
+  let allowed = patienceMs
+  const allow = (ms: number): void => {
+    allowed += ms
+  }
   const stop = (): void => {
     signals++
     if (signals > 1) process.exit(130)
@@ -28,13 +34,13 @@ export const supervise = async (start: (lifetime: Lifetime) => Promise<void>): P
   process.on('SIGINT', stop).on('SIGTERM', stop)
   const never = new Promise<never>(() => {})
   try {
-    const running = start({ resources, fail: asked.reject }).then(() => never)
+    const running = start({ resources, allow, fail: asked.reject }).then(() => never)
     // Asked to stop while still starting: what comes of the start is of no interest any more.
     running.catch(() => {})
     await Promise.race([running, asked.promise])
     return 0
   } finally {
-    await closeWithin(resources, patienceMs)
+    await closeWithin(resources, allowed)
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
 }

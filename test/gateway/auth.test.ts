@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { authenticator, configuredAuthenticator } from '../../src/gateway/access/auth.ts'
+import { usualHttp } from '../../src/platform/http-settings.ts'
 import { usualJournal } from '../../src/platform/journal-settings.ts'
 
 const issuer = 'https://id.example'
@@ -96,6 +97,7 @@ const config = (jwksUrl: string | undefined, production: boolean) => ({
   quarantineCap: 1000,
   reconcileShare: 0.02,
   journal: usualJournal,
+  http: usualHttp,
   ...(jwksUrl === undefined ? {} : { jwksUrl, jwtIssuer: issuer, jwtAudience: audience }),
 })
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from '../../src/platform/config.ts'
+import { usualHttp } from '../../src/platform/http-settings.ts'
 import { usualJournal } from '../../src/platform/journal-settings.ts'
 
 const faultsOf = (env: Record<string, string>, needs = {}): readonly string[] => {
@@ -27,6 +28,7 @@ test('an empty environment gives the embedded parts, on loopback', () => {
     quarantineCap: 1000,
     reconcileShare: 0.02,
     journal: usualJournal,
+    http: usualHttp,
   })
 })
 
@@ -56,6 +58,8 @@ test('every variable is read', () => {
     FOREBAY_JOURNAL_ROOM_RECORDS: '9',
     FOREBAY_JOURNAL_ROOM_BYTES: '10',
     FOREBAY_SLOT_RETAINED_BYTES: '11',
+    FOREBAY_DRAIN_NOTICE: 'PT10S',
+    FOREBAY_CORS_ORIGINS: 'https://console.example, http://localhost:5173',
     NODE_ENV: 'production',
   })
   expect(config).toEqual({
@@ -78,6 +82,7 @@ test('every variable is read', () => {
     rollbackWindowMs: 26 * 3_600_000,
     connections: { crm: 'postgres://u:p@crm/d' },
     journal: { retention: 'P2DT12H', room: { records: 9, bytes: 10 }, slotRetained: 11 },
+    http: { drainNoticeMs: 10_000, origins: ['https://console.example', 'http://localhost:5173'] },
     production: true,
   })
 })
@@ -96,6 +101,8 @@ test('all faults are named at once, each with what to write, and no value of a U
       FOREBAY_SECRET: 'hunter2',
       PORT: '99999',
       FOREBAY_RECONCILE_SHARE: '2',
+      FOREBAY_DRAIN_NOTICE: 'PT1H',
+      FOREBAY_CORS_ORIGINS: 'https://console.example/app',
       NODE_ENV: 'prod',
     },
     { always: ['JWKS_URL'] },
@@ -114,6 +121,8 @@ test('all faults are named at once, each with what to write, and no value of a U
       'FOREBAY_SECRET',
       'PORT',
       'FOREBAY_RECONCILE_SHARE',
+      'FOREBAY_DRAIN_NOTICE',
+      'FOREBAY_CORS_ORIGINS',
       'NODE_ENV',
       'JWKS_URL',
     ]),

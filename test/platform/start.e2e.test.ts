@@ -89,6 +89,24 @@ test('start runs everything from one folder, stops cleanly within 5 s and goes o
   expect(await ask(again, clerk, '1')).toMatchObject({ contact: { id: '1' } })
 })
 
+test('one that is asked to stop says so to load balancers, answers on for as long as it was told to, and then stops', async () => {
+  const { env } = await place()
+  const running = start({ ...env, FOREBAY_DRAIN_NOTICE: 'PT10S' })
+  const url = await listening(running)
+  await ready(url)
+  const clerk = await token(env, 'CLERK')
+  const stopped = running.stop(60_000)
+  const readiness = async () => {
+    const answer = await fetch(`${url}/readyz`)
+    return { status: answer.status, said: await answer.text() }
+  }
+  await expect.poll(readiness, { timeout: 9_000, interval: 50 }).toMatchObject({ status: 503 })
+  expect((await readiness()).said).toContain('asked to stop')
+  expect(await ask(url, clerk, '1')).toEqual({ contact: null })
+  await stopped
+  expect(await running.ended).toBe(0)
+})
+
 test('short verbs use the Postgres of the Forebay that runs, or one of their own', async () => {
   const { env } = await place()
   const running = start(env)

@@ -127,6 +127,7 @@ const fieldConfig = (field: Field, type: GraphQLOutputType, fieldsOf: (row: neve
     type,
     ...(field.description !== undefined && { description: field.description }),
     ...(field.deprecated !== undefined && { deprecationReason: field.deprecated }),
+    extensions: { personal: field.lineage.tags.length > 0 },
     resolve: (row: unknown) => {
       const value = fieldsOf(row as never)[field.name]
       if (!float) return value

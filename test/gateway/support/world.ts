@@ -13,6 +13,7 @@ import { type CompiledView, compileView } from '../../../src/model/sql/compile-v
 import { installModel } from '../../../src/operate/migrate/install.ts'
 import { developmentKeys } from '../../../src/platform/dev-keys.ts'
 import { serve } from '../../../src/platform/http.ts'
+import { usualHttp } from '../../../src/platform/http-settings.ts'
 import { usualJournal } from '../../../src/platform/journal-settings.ts'
 import { connect, type Sql } from '../../../src/platform/postgres.ts'
 import { type Database, freshDatabase } from '../../support/postgres.ts'
@@ -146,6 +147,7 @@ export const startWorld = async (options: {
       quarantineCap: 1000,
       reconcileShare: 0.02,
       journal: usualJournal,
+      http: usualHttp,
       secret: 'a secret that every run of the tests shares',
       databaseUrl,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
