@@ -89,6 +89,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     sql,
     servingOf: servingOf(),
     told: ({ feeds, serving }, begun) => feed.seen({ feeds, catalog: serving.catalog }, begun),
+    covered: ({ feeds }) => feed.covers(feeds),
   })
   const lease = startLease(sql, () => watch.current()?.serving.catalog)
   const metrics = watchViews(watch, bases.values(), clock)

@@ -37,6 +37,8 @@ export type WatchOptions = {
   readonly failed?: (error: unknown) => void
   /** Called with each snapshot before anybody else sees it; `begun`: when it was asked for, by performance.now(). */
   readonly told?: (seen: Seen, begun: number) => void
+  /** Whether what is kept answers for a snapshot by now. One for which it doesn't yet waits a moment behind the one before, which is as true. */
+  readonly covered?: (seen: Seen) => boolean
 }
 
 const paceMs = 100
@@ -45,6 +47,8 @@ const slowestMs = 1_000
 const closelyMs = 5
 /** A snapshot older than this no longer says anything: Postgres is away or overwhelmed. */
 const expiryMs = 3_000
+/** So long at most one that isn't covered yet is passed by: what it has and was not told yet is on its way. */
+const uncoveredMs = 50
 /** So long after somebody wanted to know, offsets of what is pending are still looked at: who asks by token once does so again. */
 const offsetsMs = 10_000
 /** Snapshots that are remembered: some seconds of them. */
@@ -58,9 +62,11 @@ export const startWatch = async ({
   now,
   failed = () => {},
   told,
+  covered = () => true,
 }: WatchOptions): Promise<Watch> => {
   const sources = followSources()
-  let latest: { readonly snapshot: Seen; readonly at: number } | undefined
+  let latest: { readonly snapshot: Seen; readonly at: number; readonly arrived: number } | undefined
+  let before: Seen | undefined
   let answered = Number.NEGATIVE_INFINITY
   const past: Pick<Snapshot, 'at' | 'partitions'>[] = []
   const followers = new Set<(seen: Seen) => void>()
@@ -86,7 +92,8 @@ export const startWatch = async ({
       const bases = [...serving.views.values()].map(({ basis }) => basis)
       const snapshot = { ...read, sources: sources(read, bases), serving }
       told?.(snapshot, begun)
-      latest = { snapshot, at: begun }
+      before = latest?.snapshot
+      latest = { snapshot, at: begun, arrived: performance.now() }
       answered = performance.now()
       remember(snapshot)
       if (away) log.info(`${server} is back`)
@@ -133,7 +140,13 @@ export const startWatch = async ({
   await see()
   const running = run()
   return {
-    current: () => (latest && performance.now() - latest.at < expiryMs ? latest.snapshot : undefined),
+    current: () => {
+      const now = performance.now()
+      if (latest === undefined || now - latest.at >= expiryMs) return undefined
+      if (before === undefined || now - latest.arrived >= uncoveredMs || covered(latest.snapshot))
+        return latest.snapshot
+      return covered(before) ? before : latest.snapshot
+    },
     look: (offsets) => {
       if (offsets) offsetsUntil = performance.now() + offsetsMs
       next ??= Promise.withResolvers()
