@@ -4,7 +4,14 @@ import { connect } from '../platform/postgres.ts'
 import { withDatabaseUrl } from './database.ts'
 import { runParked } from './explain/parked-verb.ts'
 import type { Cost } from './explain/plan.ts'
-import { explainView, type NodeReport, type PathReport, type Statement, type ViewReport } from './explain/view.ts'
+import {
+  explainView,
+  type NodeReport,
+  type PathReport,
+  type SearchReport,
+  type Statement,
+  type ViewReport,
+} from './explain/view.ts'
 import { keptFor } from './kept-for.ts'
 import { readModel } from './read-model.ts'
 import { type Input, print, UsageError, whole } from './verb.ts'
@@ -45,6 +52,8 @@ const lines = (report: ViewReport, withPlans: boolean): readonly string[] => {
           `  rows go ${keptFor(retention.ttlMs)} after ${retention.on}${generation?.floor == null ? '' : `; those before ${generation.floor} are gone`}`,
         ]),
     ...report.nodes.flatMap((node) => nodeLines(node, withPlans)),
+    'what callers search it by',
+    ...(report.searches.length ? report.searches.map(searchLine) : ['  its primary key alone']),
     'what leads to it',
     ...report.paths.map(pathLine),
     ...(report.beyond.length ? ['what reads more than it shows', ...report.beyond.map((field) => `  ${field}`)] : []),
@@ -66,6 +75,9 @@ const statementLines = ({ does, sql, plan, costs }: Statement, withPlans: boolea
     ? [...sql.split('\n').map((line) => `    | ${line}`), ...(plan?.text ?? []).map((line) => `    > ${line}`)]
     : []),
 ]
+
+const searchLine = ({ index, serves, columns, state }: SearchReport): string =>
+  `  ${serves}: ${index} (${columns})${state === 'ready' ? '' : ', NOT THERE: ingest makes it when it starts'}`
 
 const costText = ({ ms, pages }: Cost): string => `${ms.toFixed(2)} ms, ${pages} pages`
 

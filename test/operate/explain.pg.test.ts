@@ -45,6 +45,14 @@ describe('explain view', () => {
     )
     expect(view!.statements[0]!.costs).toEqual([{ ms: expect.any(Number), pages: expect.any(Number) }])
     expect(report.paths[0]).toMatchObject({ from: 'a change of Customer, by id', touches: 'ROW' })
+    expect(report.searches).toEqual([
+      {
+        index: expect.stringMatching(/^customer_orders_[0-9a-f]{12}_key_[0-9a-f]{6}_idx$/),
+        serves: 'list by id',
+        columns: '_tenant, id',
+        state: 'ready',
+      },
+    ])
     const orders = report.paths.find(({ from }) => from.startsWith('a change of Order'))
     expect(report.paths.flatMap(({ watched }) => watched)).toContain('double = total * 2')
     expect(orders?.pending).toBe(0)

@@ -14,6 +14,7 @@ export type SearchIndex = {
   readonly name: string
   /** What it is for: `list by id`, `@filter @order createdAt`. */
   readonly serves: string
+  readonly columns: readonly string[]
   readonly ddl: string
 }
 
@@ -57,6 +58,7 @@ export const searchIndexes = (view: View, table: ViewTable): readonly SearchInde
     const name = indexName(view, table, label, shape)
     made.set(shape, {
       name,
+      columns,
       serves: known ? `${known.serves}; ${serves}` : serves,
       ddl: `create index if not exists ${ident(name)} on ${table.table}${list ? ' using gin' : ''} (${columns.map(ident).join(', ')})`,
     })

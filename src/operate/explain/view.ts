@@ -2,6 +2,7 @@
 import type { Model } from '../../model/model.ts'
 import { type CompiledView, compileView } from '../../model/sql/compile-view.ts'
 import { columnOf, entityOf } from '../../model/sql/row-scope.ts'
+import { searchIndexes } from '../../model/sql/search-indexes.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { readsBeyond } from './beyond.ts'
 import { type Cost, costOf, type Plan, planOf } from './plan.ts'
@@ -28,6 +29,12 @@ export type PathReport = {
   readonly touches: readonly string[] | 'ROW'
   readonly pending: number
 }
+export type SearchReport = {
+  readonly index: string
+  readonly serves: string
+  readonly columns: string
+  readonly state: 'ready' | 'missing'
+}
 export type ViewReport = {
   readonly view: string
   readonly of: string
@@ -48,6 +55,8 @@ export type ViewReport = {
   readonly retention?: { readonly ttlMs: number; readonly on: string }
   readonly nodes: readonly NodeReport[]
   readonly paths: readonly PathReport[]
+  /** By which indexes callers search it; `state`: whether each is there. */
+  readonly searches: readonly SearchReport[]
   /** Which fields read more than they show, and why. */
   readonly beyond: readonly string[]
 }
@@ -81,8 +90,22 @@ export const explainView = async (sql: Sql, model: Model, name: string, samples:
       touches: touched(compiled, number),
       pending: pending.get(number) ?? 0,
     })),
+    searches: await searchesOf(sql, compiled),
     beyond: readsBeyond(model, compiled.view),
   }
+}
+
+const searchesOf = async (sql: Sql, { view, table }: CompiledView): Promise<readonly SearchReport[]> => {
+  const rows = await sql<{ name: string }[]>`
+    select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid
+    where i.indrelid = to_regclass(${table.table}) and i.indisvalid`
+  const there = new Set(rows.map(({ name }) => name))
+  return searchIndexes(view, table).map(({ name, serves, columns }) => ({
+    index: name,
+    serves,
+    columns: columns.join(', '),
+    state: there.has(name) ? 'ready' : 'missing',
+  }))
 }
 
 const describeField = (model: Model, entity: string, field: string): string => {
