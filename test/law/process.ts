@@ -18,6 +18,8 @@ export type Work = Pick<Scene, 'model' | 'decoder' | 'log' | 'draw' | 'batch' | 
   readonly url: string
   /** The partitions that this process owns; absent: all. */
   readonly owns?: ReadonlySet<string>
+  /** The log as far as it goes, where `log` is only what this process gets to read of it. */
+  readonly whole?: Scene['log']
   /** Shards change hands every few rounds, not once a second; now and then this process has none for a while. */
   readonly restless?: true
 }
@@ -47,7 +49,7 @@ export const runProcess = async (work: Work): Promise<void> => {
         expectApplied(await stubbornly(() => applier.apply(batch)))
       applying.over = true
     }
-    const ends = [...work.log.values()].map((lane) => {
+    const ends = [...(work.whole ?? work.log).values()].map((lane) => {
       const { topic, partition, offset } = lane.at(-1)!
       return { topic, partition, start: 0n, end: offset + 1n }
     })

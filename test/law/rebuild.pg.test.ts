@@ -55,7 +55,7 @@ test(
               lane.slice(0, 1 + draw.below(lane.length)) as unknown as typeof lane,
             ]),
           )
-          await runProcess({ ...scene, log: some })
+          await runProcess({ ...scene, log: some, whole: scene.log })
           const before = new Map((await generationsOf(sql)).map(({ view, generation }) => [view, generation]))
           const pointers = watchPointers(sql, before)
           for (const { name } of model.views.values()) await requestBuild(sql, name)
