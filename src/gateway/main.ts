@@ -147,7 +147,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   })
 
   /** The snapshot is taken before any row is read, so what it says holds for all of them. */
-  const open = (identity: Identity, { request, requestId, response }: RequestContext): Context => {
+  const open = (identity: Identity, caller: RequestContext): Context => {
+    const { request, requestId, response } = caller
     const asked = askedByHeaders(request.headers, keys.position)
     let plan: Plan | undefined
     let waiting: Promise<Reader> | undefined
@@ -160,16 +161,6 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     const gone = (left: () => void): (() => void) => {
       response.once('close', left)
       return () => response.off('close', left)
-    }
-    let ended: AbortController | undefined
-    /** Made where something is asked that would go on for long. */
-    const signal = (): AbortSignal => {
-      if (ended) return ended.signal
-      const end = new AbortController()
-      ended = end
-      if (response.destroyed) end.abort()
-      else gone(() => end.abort())
-      return end.signal
     }
     const stand = stands({ shown, gone })
     const { freshness, served, older, floor } = stand
@@ -191,7 +182,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         floor,
         feeds: stand.feeds,
         snapshot: stand.seen,
-        signal,
+        signal: () => caller.gone,
       })
     }
     return {
