@@ -91,15 +91,22 @@ export const within = <T>(ms: number, work: Promise<T>): Promise<T> => {
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
+/** Every node that serves slots, as the cluster itself has it: the client forgets one that it has lost before another has taken its place. */
+const pingAll = async (cluster: Cluster): Promise<unknown> => {
+  const nodes = new Map(cluster.nodes('all').map((node) => [`${node.options.host}:${node.options.port}`, node]))
+  const [first] = nodes.values()
+  const ranges = first ? await first.cluster('SLOTS') : []
+  const serving = new Set(ranges.map(([, , primary]) => `${primary?.[0]}:${primary?.[1]}`))
+  if (serving.size === 0) throw new Error('no node of the cluster answers')
+  return Promise.all(
+    [...serving].map((name) => nodes.get(name)?.ping() ?? Promise.reject(new Error('a node of the cluster is away'))),
+  )
+}
+
 /** Never throws and doesn't wait for the server. */
 export const connectRedis = (url: string): RedisClient => {
   const redis = openRedis(url, { enableAutoPipelining: true, commandTimeout: timeoutMs })
-  const ping = (): Promise<unknown> => {
-    if (redis instanceof Redis) return redis.ping()
-    const primaries = redis.nodes('master')
-    if (primaries.length === 0) return Promise.reject(new Error('no node of the cluster answers'))
-    return Promise.all(primaries.map((node) => node.ping()))
-  }
+  const ping = (): Promise<unknown> => (redis instanceof Redis ? redis.ping() : pingAll(redis))
   const ended = Promise.withResolvers<void>()
   const breaker = createBreaker({
     dependency: 'redis',
@@ -112,8 +119,8 @@ export const connectRedis = (url: string): RedisClient => {
     attempt: async (commands) => {
       if (breaker.state() !== 'CLOSED') return { ok: false }
       try {
-        // A cluster's client looks for the right node by itself, for longer than one command may take.
-        const value = await (redis instanceof Redis ? commands(redis) : within(timeoutMs * 2, commands(redis)))
+        // A cluster's client looks for the right node by itself, and for longer.
+        const value = await (redis instanceof Redis ? commands(redis) : within(timeoutMs, commands(redis)))
         breaker.succeeded()
         return { ok: true, value }
       } catch (error) {

@@ -45,6 +45,7 @@ test('every variable is read', () => {
     SCHEMA_REGISTRY_PASSWORD: 'p',
     SCHEMA_REGISTRY_CA: '/ca.pem',
     REDIS_URL: 'rediss://h',
+    FOREBAY_NEAR_CACHE_MB: '3',
     JWKS_URL: 'https://i/jwks',
     JWT_ISSUER: 'i',
     JWT_AUDIENCE: 'a',
@@ -71,6 +72,7 @@ test('every variable is read', () => {
     kafkaBrokers: ['a:9092', '[::1]:9093'],
     schemaRegistry: { urls: ['http://r:8081', 'https://u:p@s'], username: 'u', password: 'p', ca: '/ca.pem' },
     redisUrl: 'rediss://h',
+    nearCacheBytes: 3 * 2 ** 20,
     jwksUrl: 'https://i/jwks',
     jwtIssuer: 'i',
     jwtAudience: 'a',
@@ -101,6 +103,7 @@ test('all faults are named at once, each with what to write, and no value of a U
       FOREBAY_SECRET: 'hunter2',
       PORT: '99999',
       FOREBAY_RECONCILE_SHARE: '2',
+      FOREBAY_NEAR_CACHE_MB: '0',
       FOREBAY_DRAIN_NOTICE: 'PT1H',
       FOREBAY_CORS_ORIGINS: 'https://console.example/app',
       NODE_ENV: 'prod',
@@ -120,6 +123,7 @@ test('all faults are named at once, each with what to write, and no value of a U
       'JWT_ISSUER',
       'FOREBAY_SECRET',
       'PORT',
+      'FOREBAY_NEAR_CACHE_MB',
       'FOREBAY_RECONCILE_SHARE',
       'FOREBAY_DRAIN_NOTICE',
       'FOREBAY_CORS_ORIGINS',
@@ -202,4 +206,23 @@ test('C18 tombstones must outlive the journal’s records', () => {
   expect(faults('P1W')).toEqual([])
   expect(faults('PT36H', 'P1DT12H')).toEqual([])
   expect(faults('P1M')).toEqual([expect.stringContaining('not an ISO 8601 duration')])
+})
+
+test('a Redis Cluster is named by some of its nodes, each with its port', () => {
+  const good = [
+    'redis-cluster://a:1,b:2',
+    'rediss-cluster://u:hunter2@a:1',
+    'redis-cluster://[::1]:7000,10.0.0.1:7001/',
+  ]
+  for (const REDIS_URL of good) expect(readConfig({ REDIS_URL }).redisUrl).toBe(REDIS_URL)
+  for (const REDIS_URL of [
+    'redis-cluster://',
+    'redis-cluster://u:hunter2@a',
+    'redis-cluster://a:1,b',
+    'redis-cluster://a:99999',
+  ]) {
+    const faults = faultsOf({ REDIS_URL })
+    expect(faults, REDIS_URL).toEqual([expect.stringContaining('host:port; write one like redis-cluster://')])
+    expect(faults.join()).not.toContain('hunter2')
+  }
 })

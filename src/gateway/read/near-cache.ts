@@ -70,7 +70,8 @@ export const createNearCache = (feed: ChangeFeed, maxBytes: number): NearCache =
     },
   })
   const hashOf = ({ table, tenant }: NearScope, key: RowKey): string => feed.names.row(table.hash, tenant, key)
-  const views = new Map<number, string>()
+  /** By generation, for what is told of hot keys. */
+  const tables = new Map<number, ViewTable>()
 
   const unlisten = feed.listen({
     changed: (rows) => {
@@ -91,9 +92,11 @@ export const createNearCache = (feed: ChangeFeed, maxBytes: number): NearCache =
     size.set(kept.calculatedSize ?? 0)
     hot.reset()
     for (const { name, reads } of popularity.top()) {
-      const [generation, ...rest] = name.split(' ')
-      const view = views.get(Number(generation)) ?? ''
-      hot.set({ view, key: feed.names.tenant(rest.join(' ')) }, reads)
+      const [generation = ''] = name.split(' ', 1)
+      const table = tables.get(Number(generation))
+      if (!table) continue
+      const [tenant, ...key] = JSON.parse(name.slice(generation.length + 1)) as [string | null, ...RowKey]
+      hot.set({ view: table.view, key: feed.names.row(table.hash, tenant, key) }, reads)
     }
   }
   const timer = setInterval(tell, tellMs).unref()
@@ -101,8 +104,7 @@ export const createNearCache = (feed: ChangeFeed, maxBytes: number): NearCache =
   return {
     get(scope, key, feeds) {
       const name = nameOf(scope, key)
-      if (popularity.count(name) === often && !views.has(scope.generation))
-        views.set(scope.generation, scope.table.view)
+      if (popularity.count(name) === often) tables.set(scope.generation, scope.table)
       const entry = feed.covers(feeds) ? kept.get(name) : undefined
       const found = entry !== undefined && entry.until > performance.now() ? entry.row : undefined
       reads.inc({ result: found === undefined ? 'miss' : 'hit' })
