@@ -46,7 +46,7 @@ export const byIdsField = (shared: SharedTypes, view: View, table: ViewTable, ro
     args: { ids: { type: new GraphQLNonNull(new GraphQLList(id)) } },
     resolve: (_, { ids }, context) => {
       const reader = readerOf(context, view.name)
-      return (ids as readonly unknown[]).map(keyOf).map((key) => reader.byKey(view, key))
+      return (ids as readonly unknown[]).map(async (id) => await reader.byKey(view, keyOf(id)))
     },
   }
 }
