@@ -13,6 +13,8 @@ import { seed } from './runs.ts'
 import { customer, openStage, type Stage } from './stage.ts'
 
 const seconds = Number(process.env.LAW6_SECONDS ?? 4)
+/** Answers that a schedule is held over at least. */
+const enough = 150
 const reader = { roles: ['READER'], tenant: 'acme' }
 
 /** What is in the log, by key, each with its number and a moment by which it was there. */
@@ -51,9 +53,15 @@ const ways: readonly Way[] = [
   { name: 'current', asks: '@fresh(consistency: STRONG, onStale: WAIT, wait: "5s")', strong: true },
 ]
 
-/** Asks for hot keys until it is over, and counts what it was answered. */
-const asker = async (desk: Asked, history: History, draw: () => number, over: () => boolean) => {
-  const counts = { answers: 0, refused: 0, slowestMs: 0 }
+/** Asks for hot keys until it is over. Answers with how long the slowest answer took. */
+const asker = async (
+  desk: Asked,
+  history: History,
+  draw: () => number,
+  asked: { answers: number },
+  over: () => boolean,
+): Promise<number> => {
+  let slowestMs = 0
   while (!over()) {
     const id = `c${Math.floor(draw() ** 2 * 8)}`
     const way = ways[Math.floor(draw() * 8)] ?? ways[0]!
@@ -64,21 +72,20 @@ const asker = async (desk: Asked, history: History, draw: () => number, over: ()
       reader,
       `query ${way.asks} { customerOrders(id: "${id}") { id name } }`,
     )
-    counts.slowestMs = Math.max(counts.slowestMs, performance.now() - began)
+    slowestMs = Math.max(slowestMs, performance.now() - began)
     if (errors) {
       expect(['STALE', 'UNAVAILABLE'], JSON.stringify(errors)).toContain(errors[0].extensions.code)
-      counts.refused += 1
       continue
     }
     const asOf = extensions.freshness.asOf === null ? null : Date.parse(extensions.freshness.asOf)
     const shown = Number(data.customerOrders?.name ?? 0)
-    counts.answers += 1
+    asked.answers += 1
     const what = `${id}, ${way.name}: shows ${shown} as of ${extensions.freshness.asOf}`
     if (asOf !== null) expect(shown, what).toBeGreaterThanOrEqual(history.before(id, asOf))
     expect(shown, what).toBeGreaterThanOrEqual(least)
     if (way.most !== undefined) expect(asOf, what).toBeGreaterThanOrEqual(sent - way.most)
   }
-  return counts
+  return slowestMs
 }
 
 /** `closing` takes what ends it, to be called from the last. `faults`: until it is over. `redisUrl`: the feed comes through it, else over Postgres. */
@@ -100,16 +107,21 @@ export const holdLaw6 = async (
     await stage.apply(partition, customer(`first${partition}`, 1))
     await sql`update forebay.positions set frontier = clock_timestamp() where topic = 'log' and partition = ${partition}`
   }
-  const own = connect(stage.database.url, { max: 1, name: 'owner' })
-  closing.push(() => own.end({ timeout: 1 }))
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl)
   closing.push(() => redis?.end())
-  const maintainer = startMaintainer({
-    sql: own,
-    catalog: stage.catalog,
-    ...(redis ? { transport: 'LATER', published: publisher(redis, sql) } : { published: async () => {} }),
-  })
-  closing.push(() => maintainer.stop())
+  // Two owners, each with half of the keys and a feed of its own.
+  for (const name of ['owner', 'other owner']) {
+    const own = connect(stage.database.url, { max: 1, name })
+    const maintainer = startMaintainer({
+      sql: own,
+      catalog: stage.catalog,
+      ...(redis ? { transport: 'LATER', published: publisher(redis, sql) } : { published: async () => {} }),
+    })
+    closing.push(
+      () => own.end({ timeout: 1 }),
+      () => maintainer.stop(),
+    )
+  }
   const cached = await startDesk(stage.database, stage.model, redisUrl === undefined ? {} : { REDIS_URL: redisUrl })
   closing.push(() => cached.stop())
 
@@ -118,22 +130,23 @@ export const holdLaw6 = async (
   const before = await hits()
   const history = startHistory()
   const until0 = Date.now() + seconds * 1_000
-  const over = (): boolean => Date.now() > until0
+  /** And as long as it takes for enough of them. */
+  const asked = { answers: 0 }
+  const over = (): boolean => Date.now() > until0 && asked.answers >= enough
   // Who asks for what is current waits for what is written after it.
   let answered = false
-  const asking = Promise.all(Array.from({ length: 6 }, () => asker(cached, history, draw, over))).finally(() => {
+  const asking = Promise.all(Array.from({ length: 6 }, () => asker(cached, history, draw, asked, over))).finally(() => {
     answered = true
   })
-  const [counts] = await Promise.all([
+  const [slowest] = await Promise.all([
     asking,
     ...[0, 1].map((partition) => writer(stage, partition, history, () => answered)),
     faults(stage, over),
   ])
-  const slowest = Math.max(...counts.map(({ slowestMs }) => slowestMs))
-  const answers = counts.reduce((sum, one) => sum + one.answers, 0)
   const used = (await hits()) - before
-  console.info(`${answers} answers, ${used} of them kept in the process, the slowest after ${Math.round(slowest)} ms`)
-  expect(answers).toBeGreaterThan(100)
+  console.info(
+    `${asked.answers} answers, ${used} of them kept in the process, the slowest after ${Math.round(Math.max(...slowest))} ms`,
+  )
   expect(used, 'the cache was used').toBeGreaterThan(0)
 
   const plain = await startDesk(stage.database, stage.model, { FOREBAY_NEAR_CACHE_MB: '1' })

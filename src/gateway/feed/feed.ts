@@ -25,8 +25,11 @@ export const followChanges = async (options: {
   const names = await readKeyHash(sql)
   const changes = createChanges()
   const progress = createProgress({ tell: changes.tell, follow: (feeds) => source?.follow(feeds) })
+  /** Gaps since something was heard. */
+  let silent = 0
   const events: FeedEvents = {
     message: (text) => {
+      silent = 0
       const message = readMessage(text)
       // One that can't be read is missing, and what is missing is noticed.
       if (message) progress.message(message)
@@ -40,6 +43,16 @@ export const followChanges = async (options: {
     return databaseUrl === undefined ? undefined : listenForChanges(databaseUrl, events)
   }
   const source = open()
+  const unlisten = changes.listen({
+    changed: () => {},
+    changedWhole: () => {},
+    dropped: (reason) => {
+      if (reason !== 'GAP') return
+      silent += 1
+      // Ingest tells it elsewhere, or can't. Said once for each time.
+      if (silent === 2) log.warn('feed.silent', { through: redisUrl === undefined ? 'postgres' : 'redis' })
+    },
+  })
   const { covers, holds, follows, drops, seen } = progress
   return {
     names,
@@ -50,6 +63,7 @@ export const followChanges = async (options: {
     drops,
     seen,
     stop: async () => {
+      unlisten()
       await source?.stop()
       progress.lost()
     },
