@@ -76,8 +76,11 @@ const statementLines = ({ does, sql, plan, costs }: Statement, withPlans: boolea
     : []),
 ]
 
-const searchLine = ({ index, serves, columns, state }: SearchReport): string =>
-  `  ${serves}: ${index} (${columns})${state === 'ready' ? '' : ', NOT THERE: ingest makes it when it starts'}`
+const searchLine = ({ index, serves, columns, state }: SearchReport): string => {
+  if (state === 'unneeded')
+    return `  NOT NEEDED by this folder: ${index}; unless another folder runs beside it, drop index concurrently forebay_view."${index}"`
+  return `  ${serves}: ${index} (${columns})${state === 'ready' ? '' : ', NOT THERE: ingest makes it when it starts'}`
+}
 
 const costText = ({ ms, pages }: Cost): string => `${ms.toFixed(2)} ms, ${pages} pages`
 

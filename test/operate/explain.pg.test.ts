@@ -53,6 +53,14 @@ describe('explain view', () => {
         state: 'ready',
       },
     ])
+    const { table } = report
+    await stage.database.sql.unsafe(`create index of_old_idx on ${table} (orders)`)
+    await stage.database.sql.unsafe(`drop index forebay_view."${report.searches[0]!.index}"`)
+    const after = await explainView(sql, stage.model, 'CustomerOrders', 0)
+    expect(after.searches.map(({ index, state }) => [index, state])).toEqual([
+      [report.searches[0]!.index, 'missing'],
+      ['of_old_idx', 'unneeded'],
+    ])
     const orders = report.paths.find(({ from }) => from.startsWith('a change of Order'))
     expect(report.paths.flatMap(({ watched }) => watched)).toContain('double = total * 2')
     expect(orders?.pending).toBe(0)

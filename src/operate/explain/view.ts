@@ -33,7 +33,8 @@ export type SearchReport = {
   readonly index: string
   readonly serves: string
   readonly columns: string
-  readonly state: 'ready' | 'missing'
+  /** unneeded: no field that it was made for is searchable any more, and every write still pays for it. */
+  readonly state: 'ready' | 'missing' | 'unneeded'
 }
 export type ViewReport = {
   readonly view: string
@@ -98,14 +99,17 @@ export const explainView = async (sql: Sql, model: Model, name: string, samples:
 const searchesOf = async (sql: Sql, { view, table }: CompiledView): Promise<readonly SearchReport[]> => {
   const rows = await sql<{ name: string }[]>`
     select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid
-    where i.indrelid = to_regclass(${table.table}) and i.indisvalid`
+    where i.indrelid = to_regclass(${table.table}) and i.indisvalid and not i.indisprimary`
   const there = new Set(rows.map(({ name }) => name))
-  return searchIndexes(view, table).map(({ name, serves, columns }) => ({
-    index: name,
-    serves,
-    columns: columns.join(', '),
-    state: there.has(name) ? 'ready' : 'missing',
-  }))
+  const wanted = searchIndexes(view, table)
+  const unneeded = [...there].filter((name) => name.endsWith('_idx') && !wanted.some((one) => one.name === name))
+  return [
+    ...wanted.map(({ name, serves, columns }): SearchReport => {
+      const state = there.has(name) ? 'ready' : 'missing'
+      return { index: name, serves, columns: columns.join(', '), state }
+    }),
+    ...unneeded.map((index): SearchReport => ({ index, serves: 'nothing', columns: '', state: 'unneeded' })),
+  ]
 }
 
 const describeField = (model: Model, entity: string, field: string): string => {
