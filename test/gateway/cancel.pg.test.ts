@@ -63,6 +63,7 @@ test('no statement goes out behind a slow one while another connection is free',
     const run = createRunner(sql)
     const away = new AbortController()
     const slow = run(sleeps, false, away.signal).catch(code)
+    await until(async () => (await atWork(database.sql, 'sleeper')) === 1)
     const quick = await Promise.all(
       Array.from({ length: 40 }, (_, i) => run<{ i: number }>({ text: `select ${i} as i`, values: [] }, false)),
     )
