@@ -26,8 +26,8 @@ export const byKey = {
   enable_memoize: 'off',
 }
 /**
- * A round of maintenance that is lost leaves its entries in the log, so its commit need not wait for the disk, but where others are told of
- * what it changed (C31).
+ * A round of maintenance that is lost leaves its entries in the log, so its commit need not wait for the disk, but where what it changed is
+ * told through Redis (C31; src/ingest/maintain/change-feed.ts says why NOTIFY doesn't ask for it).
  */
 export const unpublished = { synchronous_commit: 'off' }
 

@@ -1,5 +1,5 @@
 /** What a process keeps of rows: bounded, for what is asked for often, and dropped when it is told so. */
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { createChanges } from '../../src/gateway/feed/changes.ts'
 import type { ChangeFeed } from '../../src/gateway/feed/feed.ts'
 import { createProgress, type Progress } from '../../src/gateway/feed/progress.ts'
@@ -7,6 +7,7 @@ import { createNearCache, type NearCache, type NearScope } from '../../src/gatew
 import { createPopularity } from '../../src/gateway/read/popularity.ts'
 import type { StoredRow } from '../../src/gateway/read/row-sql.ts'
 import { createKeyHash } from '../../src/platform/key-hash.ts'
+import { metricsText } from '../../src/platform/metrics.ts'
 
 const names = createKeyHash('s'.repeat(64))
 const table = (scalar: string) =>
@@ -136,4 +137,21 @@ test('the keys that are asked for most are found among many, and counts are hard
   expect(top().length).toBeLessThanOrEqual(10)
   expect(estimate('first')).toBeGreaterThanOrEqual(3_000)
   expect(estimate('first')).toBeLessThan(3_100)
+})
+
+test('C33 /metrics tells the keys that are asked for most by their hashes, ten at most', async () => {
+  vi.useFakeTimers()
+  try {
+    open()
+    for (let i = 0; i < 30; i++) for (let times = 0; times < (i === 7 ? 9 : 2); times++) get(`ada-${i}`)
+    vi.advanceTimersByTime(5_000)
+    const { text } = await metricsText()
+    const lines = text.split('\n').filter((line) => line.startsWith('forebay_hot_key_reads{'))
+    expect(lines).toContain(`forebay_hot_key_reads{view="V",key="${names.row('h', 'acme', ['ada-7'])}"} 9`)
+    expect(lines).toHaveLength(10)
+    expect(lines.join()).not.toContain('ada')
+  } finally {
+    near.stop()
+    vi.useRealTimers()
+  }
 })
