@@ -3,6 +3,7 @@ import type { ExecutionResult, GraphQLFieldConfig } from 'graphql'
 import type { OrderBy, View, Where } from '../model/model.ts'
 import type { Identity } from './access/auth.ts'
 import type { Verdict } from './access/verdict.ts'
+import type { Keeping } from './answer-cache/keeping.ts'
 import type { ViewFreshness } from './freshness/freshness.ts'
 import type { Served } from './freshness/serving.ts'
 import type { Status } from './freshness/status.ts'
@@ -69,6 +70,10 @@ export type Context = {
   /** False where the answer is older than asked, since that was to be served; undefined where nothing was asked. */
   readonly met: () => boolean | undefined
   readonly status: () => Promise<Status>
+  /** Where the request may be answered from finished answers, or its own be kept: it asks nothing of freshness, and was asked before. */
+  readonly keeping?: Keeping
+  /** What was planned. Throws before. */
+  readonly plan: () => Plan
   /** The upper bound of the primary's clock. */
   readonly now: () => number
   /** Set once it has been waited for what the operation asks. */

@@ -4,14 +4,17 @@ import { GraphQLError } from 'graphql'
 import type { Admission } from '../platform/admission.ts'
 import { pack } from '../platform/compression.ts'
 import type { RequestContext, Route } from '../platform/http.ts'
+import { parseJson } from '../platform/http-body.ts'
 import { HttpError } from '../platform/http-problem.ts'
 import { log } from '../platform/log.ts'
+import { textOf } from './answer-cache/about.ts'
+import type { Hit, Lane, Passage } from './answer-cache/lane.ts'
 import { type ErrorCode, formatError, refusal, statusOf } from './errors.ts'
 import { limits } from './limits.ts'
 import type { GraphqlAnswer, GraphqlRequest } from './steps.ts'
 import { isKnown } from './validator.ts'
 
-type Answer = (request: GraphqlRequest, context: RequestContext) => Promise<GraphqlAnswer>
+type Answer = (request: GraphqlRequest, context: RequestContext, passage: Passage | undefined) => Promise<GraphqlAnswer>
 
 /** A request in a URL, as its body would be. Undefined where a parameter is no JSON: Apollo says what is wrong with it. */
 const askedByUrl = (given: URLSearchParams): unknown => {
@@ -27,13 +30,13 @@ const askedByUrl = (given: URLSearchParams): unknown => {
   }
 }
 
-const bodyOf = async (context: RequestContext): Promise<unknown> => {
-  if (context.request.method !== 'POST') return askedByUrl(context.query())
+const bytesOf = async (context: RequestContext): Promise<Buffer | undefined> => {
+  if (context.request.method !== 'POST') return undefined
   const type = context.request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json') {
     throw new HttpError(415, { title: 'Unsupported media type', detail: 'Send the operation as application/json.' })
   }
-  return await context.json(limits.bodyBytes)
+  return await context.body(limits.bodyBytes)
 }
 
 /** Throws UNAVAILABLE when the answer takes longer than `limits.requestMs`; the work itself ends by its statement timeout. */
@@ -86,16 +89,36 @@ const send = async (
   response.end(packed ? packed.bytes : text)
 }
 
-/** `admission`: how much is worked on at once. */
-export const graphqlRoute = (answer: Answer, admission: Admission): Route => ({
+/** The bytes as they are, where the caller wants them neither packed nor compared with what it has. */
+const sendBytes = async (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { headers, bytes }: Hit,
+): Promise<void> => {
+  if (request.headers['accept-encoding'] === undefined && request.headers['if-none-match'] === undefined) {
+    response.writeHead(200, [...headers, 'content-length', String(bytes.length)])
+    response.end(bytes, 'latin1')
+    return
+  }
+  const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as const] : []))
+  await send(request, response, { status: 200, headers: pairs, text: textOf(bytes) })
+}
+
+/** `admission`: how much is worked on at once. What the lane answers costs less than asking whether it may. */
+export const graphqlRoute = (answer: Answer, admission: Admission, lane: Lane): Route => ({
   method: ['GET', 'POST'],
   path: '/graphql',
   handle: async (context) => {
     const { request, response } = context
     try {
+      const bytes = await bytesOf(context)
+      const passage = lane.passage(request, bytes)
+      const hit = passage && lane.find(passage)
+      if (hit) return await sendBytes(request, response, hit)
       const search = request.url?.match(/\?.*$/s)?.[0] ?? ''
-      const asked = { method: request.method ?? 'GET', headers: request.headers, search, body: await bodyOf(context) }
-      const given = await admission.run(() => inTime(answer(asked, context)), context)
+      const body = bytes ? parseJson(bytes) : askedByUrl(context.query())
+      const asked = { method: request.method ?? 'GET', headers: request.headers, search, body }
+      const given = await admission.run(() => inTime(answer(asked, context, passage)), context)
       await send(request, response, given)
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error

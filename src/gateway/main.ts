@@ -16,6 +16,7 @@ import { connectRedis } from '../platform/redis.ts'
 import { type Authenticate, configuredAuthenticator, type Identity } from './access/auth.ts'
 import { deriveKeys, readSecret } from './access/secret.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
+import { createAnswerCache } from './answer-cache/answer-cache.ts'
 import type { Context, Reader } from './context.ts'
 import { refusal } from './errors.ts'
 import { followChanges } from './feed/feed.ts'
@@ -146,8 +147,12 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     now: () => clock.upper(),
   })
 
+  const now = (): number => clock.upper()
+  const known = (authorization: string) => authenticate.known?.(authorization)
+  const answers = createAnswerCache({ feed, watch, now, key: keys.position, known })
+
   /** The snapshot is taken before any row is read, so what it says holds for all of them. */
-  const open = (identity: Identity, caller: RequestContext): Context => {
+  const open = (identity: Identity, caller: RequestContext, hot: boolean): Context => {
     const { request, requestId, response } = caller
     const asked = askedByHeaders(request.headers, keys.position)
     let plan: Plan | undefined
@@ -164,6 +169,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     }
     const stand = stands({ shown, gone })
     const { freshness, served, older, floor } = stand
+    const verdict = verdictOf(identity)
+    const { claims } = identity
+    const keeping = hot ? answers.keepings({ verdict, claims, served, feeds: () => stand.seen()?.feeds }) : undefined
     /** Of what is served once it has been waited for. */
     const opened = ({ columns }: Plan): Reader => {
       for (const [view, fields] of columns) {
@@ -173,8 +181,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       }
       const none: ReadonlySet<string> = new Set()
       return createReader(stand.reads(), {
-        verdict: verdictOf(identity),
-        claims: identity.claims,
+        verdict,
+        claims,
         columns: (view) => columns.get(view) ?? none,
         served,
         freshness,
@@ -183,12 +191,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         feeds: stand.feeds,
         snapshot: stand.seen,
         signal: () => caller.gone,
+        trace: keeping?.trace,
       })
     }
     return {
       identity,
       requestId,
-      verdict: verdictOf(identity),
+      verdict,
       planned: (made) => {
         plan = made
       },
@@ -205,6 +214,11 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
         return waiting ?? opened(made)
       },
       met: stand.met,
+      ...present({ keeping }),
+      plan: () => {
+        if (!plan) throw new Error('what is not planned was asked for its plan')
+        return plan
+      },
       touched: new Set(),
       now: () => clock.upper(),
       status: async () => {
@@ -250,15 +264,22 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   }
   const server = await startGraphqlServer(full, steps)
 
-  const route = graphqlRoute(async (asked, request: RequestContext) => {
-    const identity = await authenticate(request.request.headers.authorization)
-    const leave = lease.enter(watch.current()?.serving.catalog ?? 0)
-    try {
-      return await server.run(asked, open(identity, request))
-    } finally {
-      leave()
-    }
-  }, options.admission ?? createAdmission())
+  const { lane } = answers
+  const route = graphqlRoute(
+    async (asked, request: RequestContext, passage) => {
+      const identity = await authenticate(request.request.headers.authorization)
+      const leave = lease.enter(watch.current()?.serving.catalog ?? 0)
+      try {
+        const given = await server.run(asked, open(identity, request, passage !== undefined && lane.isHot(passage)))
+        if (passage) lane.learn(passage, identity, given)
+        return given
+      } finally {
+        leave()
+      }
+    },
+    options.admission ?? createAdmission(),
+    lane,
+  )
   return {
     routes: [route, ...(config.production ? [] : graphiqlRoutes())],
     authenticate,
@@ -283,6 +304,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     stop: async () => {
       metrics.stop()
       near.stop()
+      answers.stop()
       await watch.stop()
       await feed.stop()
       await replicas?.stop()

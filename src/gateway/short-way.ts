@@ -5,6 +5,8 @@
  */
 import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql'
 import { LRUCache } from 'lru-cache'
+import { tailOf, textOf } from './answer-cache/about.ts'
+import type { Found } from './answer-cache/keeping.ts'
 import type { Context } from './context.ts'
 import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
 import { cachingHeaders } from './validator.ts'
@@ -42,6 +44,7 @@ const readAsked = (body: unknown): Asked | undefined => {
   return fits ? { query, operationName: operationName ?? undefined, variables: variables ?? {} } : undefined
 }
 
+const opening = '{"data":'
 const acceptOf = ({ headers }: GraphqlRequest): string => String(headers.accept ?? '')
 
 export const createShortWay = (steps: Steps): ShortWay => {
@@ -56,7 +59,8 @@ export const createShortWay = (steps: Steps): ShortWay => {
     document: DocumentNode,
     { operationName, variables }: Asked,
     context: Context,
-  ): Promise<ExecutionResult | undefined> => {
+    query: string,
+  ): Promise<ExecutionResult | Found | undefined> => {
     const operation = getOperationAST(document, operationName)
     if (!operation) return undefined
     try {
@@ -66,8 +70,20 @@ export const createShortWay = (steps: Steps): ShortWay => {
     } catch {
       return undefined
     }
-    return await steps.execute(document, operationName, variables, context)
+    const found = context.keeping?.find({ query, operationName, variables }, context.plan())
+    return found ?? (await steps.execute(document, operationName, variables, context))
   }
+  const headersOf = (
+    headers: GraphqlAnswer['headers'],
+    type: string,
+    method: string,
+    data: string,
+    context: Context,
+  ): GraphqlAnswer['headers'] => [
+    ...headers,
+    ['content-type', type],
+    ...(method === 'GET' ? cachingHeaders(data, context) : []),
+  ]
 
   return {
     answer: async (request, context) => {
@@ -75,23 +91,26 @@ export const createShortWay = (steps: Steps): ShortWay => {
       const asked = type === undefined ? undefined : readAsked(request.body)
       const document = asked && documents.get(asked.query)
       if (type === undefined || !document) return undefined
-      const result = await execute(document, asked, context)
+      const result = await execute(document, asked, context, asked.query)
       if (!result) return undefined
+      if ('answer' in result) {
+        const { answer, said } = result
+        const opened = textOf(answer.bytes)
+        const headers = headersOf(said.headers, type, request.method, opened.slice(opening.length), context)
+        return { status: 200, headers, text: opened + textOf(said.tail), kept: answer }
+      }
       if (result.errors) {
         context.result = result
         return undefined
       }
       const { extensions, headers } = steps.respond(context)
-      const said = Object.keys(extensions).length > 0 ? `"extensions":${JSON.stringify(extensions)}` : undefined
       const data = JSON.stringify(result.data)
+      const kept = context.keeping?.keep(data, context.touched)
       return {
         status: 200,
-        headers: [
-          ...headers,
-          ['content-type', type],
-          ...(request.method === 'GET' ? cachingHeaders(data, context) : []),
-        ],
-        text: said === undefined ? `{"data":${data}}\n` : `{"data":${data},${said}}\n`,
+        headers: headersOf(headers, type, request.method, data, context),
+        text: `${opening}${data}${tailOf(extensions)}`,
+        ...(kept && { kept }),
       }
     },
     learnDocument: (text, document) => {

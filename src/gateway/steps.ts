@@ -1,5 +1,6 @@
 /** What stands between HTTP and an answer: the request as the shell gives it, and the steps it asks for. */
 import type { DocumentNode, ExecutionResult, OperationDefinitionNode } from 'graphql'
+import type { Answer } from './answer-cache/answers.ts'
 import type { Context } from './context.ts'
 import type { Variables } from './variables.ts'
 
@@ -32,4 +33,6 @@ export type GraphqlAnswer = {
   readonly status: number
   readonly headers: readonly (readonly [string, string])[]
   readonly text: string
+  /** Where the text's data are kept. */
+  readonly kept?: Answer
 }

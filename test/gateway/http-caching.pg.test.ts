@@ -96,14 +96,21 @@ test('more than can be worked on at once is refused with 503, and nothing else i
     const asked = Array.from({ length: 1_400 }, () =>
       get(list, ['AGENT']).then(({ status, headers }) => [status, headers.get('retry-after')]),
     )
-    const refused = await Promise.race(asked)
-    expect(refused).toEqual([503, '1'])
+    const most = 1_400 - 256 - 1_024
+    const refused: unknown[] = []
+    await new Promise<void>((done) => {
+      for (const one of asked)
+        void one.then((answer) => {
+          if (refused.push(answer) === most) done()
+        })
+    })
+    expect(refused[0]).toEqual([503, '1'])
     expect((await fetch(`${world.url}/graphql`, { method: 'OPTIONS' })).status).toBe(405)
     await lock`rollback`
     const statuses = Map.groupBy(await Promise.all(asked), ([status]) => status)
     expect([...statuses.keys()].sort()).toEqual([200, 503])
     expect(statuses.get(200)!.length).toBeGreaterThanOrEqual(256)
-    expect(statuses.get(503)!.length).toBeGreaterThanOrEqual(1_400 - 256 - 1_024)
+    expect(statuses.get(503)!.length).toBeGreaterThanOrEqual(most)
     expect((await get(list, ['AGENT'])).status).toBe(200)
   } finally {
     await lock`rollback`

@@ -14,6 +14,8 @@ export type Asked = {
   /** The answer's body. */
   // biome-ignore lint/suspicious/noExplicitAny: an answer's shape is the test's own knowledge
   ask(asker: TokenClaims, query: string, variables?: Readonly<Record<string, unknown>>): Promise<any>
+  readonly url: string
+  token(asker: TokenClaims): Promise<string>
   stop(): Promise<void>
 }
 
@@ -29,6 +31,8 @@ export const startDesk = async (
   const gateway = await startGateway({ config, model, sql })
   const server = await serve({ port: 0, routes: gateway.routes })
   return {
+    url: `http://127.0.0.1:${server.port}/graphql`,
+    token: (asker) => developmentToken(config, asker),
     async ask(asker, query, variables = {}) {
       const response = await fetch(`http://127.0.0.1:${server.port}/graphql`, {
         method: 'POST',

@@ -14,7 +14,10 @@ export type Identity = {
   readonly claims: Claims
 }
 /** Takes the Authorization header. Throws UNAUTHENTICATED, or UNAVAILABLE when the keys can't be had. */
-export type Authenticate = (authorization: string | undefined) => Promise<Identity>
+export type Authenticate = ((authorization: string | undefined) => Promise<Identity>) & {
+  /** Who sends this header, while that is believed without being verified again. */
+  readonly known?: (authorization: string) => Identity | undefined
+}
 
 /** Pinned: neither `none` nor a symmetric algorithm, whatever a token's header says. */
 const algorithms = ['ES256', 'RS256', 'PS256', 'EdDSA']
@@ -57,7 +60,9 @@ export const authenticator = (
   expected: { readonly issuer: string; readonly audience: string },
 ): Authenticate => {
   const believed = new LRUCache<string, Identity>({ max: 5_000 })
-  return async (authorization) => {
+  const authenticate = async (authorization: string | undefined): Promise<Identity> => {
+    const known = authorization === undefined ? undefined : believed.get(authorization)
+    if (known) return known
     const token = /^Bearer +([\w.~+/=-]+) *$/i.exec(authorization ?? '')?.[1]
     if (token === undefined) {
       throw refusal(
@@ -65,8 +70,6 @@ export const authenticator = (
         'Send a token: `Authorization: Bearer …`. In development `forebay token --role AGENT` makes one.',
       )
     }
-    const known = believed.get(token)
-    if (known) return known
     try {
       const { payload } = await jwtVerify(token, key, {
         ...expected,
@@ -76,12 +79,13 @@ export const authenticator = (
       })
       const identity = identityOf(payload)
       const left = ((payload.exp ?? 0) + toleranceSeconds) * 1_000 - Date.now()
-      if (left > 0) believed.set(token, identity, { ttl: Math.min(left, believedMs) })
+      if (left > 0) believed.set(authorization!, identity, { ttl: Math.min(left, believedMs) })
       return identity
     } catch (error) {
       throw why(error)
     }
   }
+  return Object.assign(authenticate, { known: (authorization: string) => believed.get(authorization) })
 }
 
 /** By JWKS_URL; without it development's own keys, in production nothing: throws. */

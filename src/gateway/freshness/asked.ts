@@ -95,7 +95,7 @@ const readAfter = (text: string, name: string, key: Buffer): Pick<Ask, 'after' |
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** Whether a request asks anything by its headers, without reading what. */
-const asksByHeader = (headers: Headers): boolean => {
+export const asksByHeader = (headers: Headers): boolean => {
   for (const word of words) if (headers[headerNames[word]] !== undefined) return true
   return false
 }

@@ -55,7 +55,7 @@ const nameOf = ({ generation, tenant }: NearScope, key: RowKey): string =>
 
 /** Where one text is one key: of other types a key may be written in several ways, and a change tells but one of them. */
 const exactTypes = new Set(['ID', 'String'])
-const isExact = ({ key }: ViewTable): boolean =>
+export const isExact = ({ key }: ViewTable): boolean =>
   key.every(({ type }) => type.kind === 'enum' || (type.kind === 'scalar' && exactTypes.has(type.scalar)))
 
 export const createNearCache = (feed: ChangeFeed, maxBytes: number): NearCache => {

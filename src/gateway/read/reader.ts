@@ -6,6 +6,7 @@ import type { RowKey } from '../../platform/row-cache.ts'
 import { type Claims, classConditions, ruleClaims, tenantOf } from '../access/predicate.ts'
 import { type Keys, seal, unseal } from '../access/secret.ts'
 import type { Verdict, ViewVerdict } from '../access/verdict.ts'
+import type { Trace } from '../answer-cache/keeping.ts'
 import { type BucketState, countLimit, type Page, type PageRequest, type Reader, type ViewRow } from '../context.ts'
 import { fieldError } from '../errors.ts'
 import type { Sequences } from '../feed/sequences.ts'
@@ -16,7 +17,7 @@ import { parseRow } from './json-exact.ts'
 import type { LookupLoads } from './lookup-loads.ts'
 import { countStatement, estimateStatement, pageStatement, shareStatement } from './page-sql.ts'
 import type { Projector } from './project.ts'
-import { readRows } from './rolling.ts'
+import { asksRolling, readRows } from './rolling.ts'
 import type { RowLoads } from './row-loads.ts'
 import type { Reading, StoredRow } from './row-sql.ts'
 import type { Run } from './statements.ts'
@@ -49,6 +50,8 @@ export type ReaderRequest = {
   readonly snapshot: () => object | undefined
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: () => AbortSignal | undefined
+  /** Told of all that is read, where the answer may be kept. */
+  readonly trace: Trace | undefined
 }
 
 export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader => {
@@ -105,13 +108,19 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   const own = new Map<string, ReturnType<RowLoads['own']>>()
   const byKey = async (view: View, key: RowKey): Promise<ViewRow | null> => {
     const opened = open(view)
-    if (!opened) return null
-    const { unruled, reading, served, about, rowAsOf } = opened
+    if (!opened) {
+      request.trace?.other()
+      return null
+    }
+    const { unruled, reading, served, about, rowAsOf, tenant } = opened
     const loader = unruled
       ? parts.loads.shared(served, about, reading)
       : (own.get(view.name) ?? parts.loads.own(reading))
     if (!unruled) own.set(view.name, loader)
     const found = await loader.load({ key, asOf: rowAsOf, floor: request.floor(view.name), feeds: request.feeds() })
+    // What was older than the snapshot, moves with time, or stands in quarantine isn't what its key's next change alone would alter.
+    if (!unruled || reading.held !== 'none' || found?.asOf !== undefined || asksRolling(reading)) request.trace?.other()
+    else request.trace?.row(served, tenant, key, found?.row.key ?? null)
     if (!found) return null
     if (found.asOf !== undefined) request.older(view.name, found.asOf)
     return opened.finish(found.row, found.asOf)
@@ -127,6 +136,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   }
 
   const page = async (view: View, asked: PageRequest): Promise<Page> => {
+    request.trace?.other()
     searches(view, [...(asked.where ? fieldsOf(asked.where) : []), ...asked.orderBy.map(({ field }) => field)])
     const opened = open(view)
     const claims = opened ? ruleClaims(opened.verdict, request.claims) : {}
@@ -158,6 +168,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
   return {
     byKey,
     byLookup: async (view, name, value) => {
+      request.trace?.other()
       searches(view, [name])
       const opened = open(view)
       const field = view.fields.find((candidate) => candidate.name === name)
@@ -168,6 +179,7 @@ export const createReader = (parts: ReaderParts, request: ReaderRequest): Reader
     },
     page,
     count: async (view, where) => {
+      request.trace?.other()
       if (where) searches(view, fieldsOf(where))
       const opened = open(view)
       if (!opened) return { rows: 0, estimated: false }
