@@ -149,7 +149,14 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 
   const now = (): number => clock.upper()
   const known = (authorization: string) => authenticate.known?.(authorization)
-  const answers = createAnswerCache({ feed, watch, now, key: keys.position, known })
+  const answers = createAnswerCache({
+    feed,
+    watch,
+    now,
+    key: keys.position,
+    known,
+    ...present({ maxBytes: config.answerCacheBytes }),
+  })
 
   /** The snapshot is taken before any row is read, so what it says holds for all of them. */
   const open = (identity: Identity, caller: RequestContext, hot: boolean): Context => {

@@ -28,6 +28,8 @@ export type Config = {
   readonly redisUrl?: string
   /** How much of rows a gateway keeps in itself (FOREBAY_NEAR_CACHE_MB); absent: the usual. */
   readonly nearCacheBytes?: number
+  /** How much of finished answers (FOREBAY_ANSWER_CACHE_MB); absent: the usual. */
+  readonly answerCacheBytes?: number
   /** Postgres URLs of sources that are read as tables, by lower-case name: FOREBAY_CONNECTION_CRM is `crm`. */
   readonly connections?: Readonly<Record<string, string>>
   /** The three come together; absent: development keys. */
@@ -126,9 +128,15 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     faults.push(
       `FOREBAY_RECONCILE_SHARE is ${shareText}, which is not a share from 0 to 1; write one like 0.02, or 0 to compare only when asked`,
     )
-  const nearText = text('FOREBAY_NEAR_CACHE_MB')
-  if (nearText !== undefined && !/^[1-9]\d{0,5}$/.test(nearText))
-    faults.push(`FOREBAY_NEAR_CACHE_MB is ${nearText}, which is not a whole number from 1 on; write one like 64`)
+  const mebibytes = (name: string, like: number): number | undefined => {
+    const given = text(name)
+    if (given === undefined) return undefined
+    if (!/^[1-9]\d{0,5}$/.test(given))
+      faults.push(`${name} is ${given}, which is not a whole number from 1 on; write one like ${like}`)
+    return Number(given) * 2 ** 20
+  }
+  const nearCacheBytes = mebibytes('FOREBAY_NEAR_CACHE_MB', 64)
+  const answerCacheBytes = mebibytes('FOREBAY_ANSWER_CACHE_MB', 32)
   const mode = text('NODE_ENV')
   const production = mode === 'production'
   if (mode && !production && /^prod/i.test(mode))
@@ -173,7 +181,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     http,
     dataDir: text('FOREBAY_DATA') ?? '.forebay',
     ...present(found),
-    ...(nearText === undefined ? {} : { nearCacheBytes: Number(nearText) * 2 ** 20 }),
+    ...present({ nearCacheBytes, answerCacheBytes }),
     ...(Object.keys(connections).length > 0 ? { connections } : {}),
   }
 }

@@ -35,7 +35,7 @@ export type Answers = {
 
 type Entry = Made & { readonly name: string; readonly answer: Answer; readonly until: number }
 
-export const usualAnswerCacheBytes = 32 * 2 ** 20
+const usualBytes = 32 * 2 ** 20
 /** The last line, should a change ever not be told. */
 const ttlMs = 30_000
 /** Of an answer, beside its texts; of each row. */
@@ -48,10 +48,7 @@ const drops = counter({
 })
 const size = gauge({ name: 'forebay_answer_cache_bytes', help: 'Finished answers kept in this process, about.' })
 
-export const createAnswers = (
-  feed: Pick<ChangeFeed, 'listen' | 'holds' | 'drops'>,
-  maxBytes = usualAnswerCacheBytes,
-): Answers => {
+export const createAnswers = (feed: Pick<ChangeFeed, 'listen' | 'holds' | 'drops'>, maxBytes = usualBytes): Answers => {
   /** By the hash that a change tells. */
   const byRow = new Map<string, Set<Entry>>()
   const byAnswer = new WeakMap<Answer, Entry>()
