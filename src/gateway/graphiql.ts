@@ -27,7 +27,7 @@ if (query) localStorage.removeItem('graphiql:tabState')
 ReactDOM.createRoot(document.getElementById('graphiql')).render(
   React.createElement(GraphiQL, {
     // The headers editor isn't there yet when the schema is first asked for.
-    fetcher: GraphiQL.createFetcher({ url: '/graphql', headers: token ? { Authorization: 'Bearer ' + token } : {} }),
+    fetcher: GraphiQL.createFetcher({ url: '/graphql', headers: token ? { Authorization: 'Bearer ' + token } : {}, subscriptionUrl: location.href.replace(/^http/, 'ws').replace(/graphiql.*/, 'graphql') }),
     defaultHeaders: headers,
     defaultEditorToolsVisibility: 'headers',
     shouldPersistHeaders: true,

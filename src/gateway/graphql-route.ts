@@ -11,8 +11,9 @@ import { textOf } from './answer-cache/about.ts'
 import type { Hit, Lane, Passage } from './answer-cache/lane.ts'
 import { type ErrorCode, formatError, refusal, statusOf } from './errors.ts'
 import { limits } from './limits.ts'
-import type { GraphqlAnswer, GraphqlRequest } from './steps.ts'
+import type { AskedOperation, GraphqlAnswer, GraphqlRequest } from './steps.ts'
 import { isKnown } from './validator.ts'
+import type { Variables } from './variables.ts'
 
 type Answer = (request: GraphqlRequest, context: RequestContext, passage: Passage | undefined) => Promise<GraphqlAnswer>
 
@@ -39,8 +40,32 @@ const bytesOf = async (context: RequestContext): Promise<Buffer | undefined> => 
   return await context.body(limits.bodyBytes)
 }
 
+/** For what Apollo doesn't read. Throws HttpError 400 where no operation is in it. */
+export const askedOf = async (context: RequestContext): Promise<AskedOperation> => {
+  const bytes = await bytesOf(context)
+  const body = bytes ? parseJson(bytes) : askedByUrl(context.query())
+  const { query, operationName, variables } = (typeof body === 'object' && body !== null ? body : {}) as Record<
+    string,
+    unknown
+  >
+  const fits =
+    typeof query === 'string' &&
+    (operationName == null || typeof operationName === 'string') &&
+    (variables == null || (typeof variables === 'object' && !Array.isArray(variables)))
+  if (!fits)
+    throw new HttpError(400, {
+      title: 'No operation',
+      detail: 'Send {"query": "…", "operationName": "…", "variables": {…}}, or these as parameters of the URL.',
+    })
+  return {
+    query,
+    operationName: typeof operationName === 'string' ? operationName : undefined,
+    variables: (variables ?? {}) as Variables,
+  }
+}
+
 /** Throws UNAVAILABLE when the answer takes longer than `limits.requestMs`; the work itself ends by its statement timeout. */
-const inTime = async <T>(work: Promise<T>): Promise<T> => {
+export const inTime = async <T>(work: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -56,7 +81,7 @@ const inTime = async <T>(work: Promise<T>): Promise<T> => {
 }
 
 /** A request that was refused before it reached Apollo, said as Apollo would. */
-const refuse = ({ request, response }: RequestContext, error: GraphQLError): void => {
+export const refuse = ({ request, response }: RequestContext, error: GraphQLError): void => {
   const formatted = formatError(error.toJSON(), error, (unforeseen) => log.error('unforeseen', { error: unforeseen }))
   const code = formatted.extensions?.code as ErrorCode
   const strict = request.headers.accept?.includes('application/graphql-response+json')

@@ -8,21 +8,20 @@ import { type Admission, createAdmission } from '../platform/admission.ts'
 import { databaseClock } from '../platform/clock.ts'
 import type { Config } from '../platform/config.ts'
 import type { Readiness } from '../platform/health.ts'
-import type { RequestContext, Route } from '../platform/http.ts'
+import type { Route } from '../platform/http.ts'
 import { counter } from '../platform/metrics.ts'
 import { connect, type Sql } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
 import { connectRedis } from '../platform/redis.ts'
+import type { Upgrade } from '../platform/upgrade.ts'
 import { type Authenticate, configuredAuthenticator, type Identity } from './access/auth.ts'
 import { deriveKeys, readSecret } from './access/secret.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
 import { createAnswerCache } from './answer-cache/answer-cache.ts'
-import type { Context, Reader } from './context.ts'
-import { refusal } from './errors.ts'
+import type { Context } from './context.ts'
 import { followChanges } from './feed/feed.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
-import { askedByHeaders, stricter } from './freshness/asked.ts'
-import { type Shown, type ViewFreshness, viewBasis, viewFreshness } from './freshness/freshness.ts'
+import { type ViewFreshness, viewBasis } from './freshness/freshness.ts'
 import { createPrompt } from './freshness/prompt.ts'
 import { startReplicas } from './freshness/replicas.ts'
 import { createServing } from './freshness/serving.ts'
@@ -30,25 +29,29 @@ import { openStands } from './freshness/stand.ts'
 import { countCrossings, readStatus } from './freshness/status.ts'
 import { watchViews } from './freshness/view-metrics.ts'
 import { createWait } from './freshness/wait.ts'
-import { startWatch } from './freshness/watch.ts'
+import { type Seen, startWatch } from './freshness/watch.ts'
 import { graphiqlRoutes } from './graphiql.ts'
-import { graphqlRoute } from './graphql-route.ts'
+import { graphqlRoute, inTime } from './graphql-route.ts'
 import { startLease } from './lease.ts'
-import { createPlanner, type Plan } from './plan.ts'
+import { eventStreams } from './live/event-stream.ts'
+import { createLive } from './live/live.ts'
+import { webSockets } from './live/web-socket.ts'
+import { createPlanner } from './plan.ts'
 import { createFlights } from './read/flights.ts'
 import { createLookupLoads } from './read/lookup-loads.ts'
 import { createNearCache, usualNearCacheBytes } from './read/near-cache.ts'
 import { createProjector } from './read/project.ts'
-import { createReader, type ReaderParts } from './read/reader.ts'
+import type { ReaderParts } from './read/reader.ts'
 import { replicaRun } from './read/replica-run.ts'
 import { createRowCache } from './read/row-cache.ts'
 import { createRowLoads } from './read/row-loads.ts'
 import type { Statement } from './read/row-sql.ts'
 import { createRunner, type Run, readPool } from './read/statements.ts'
-import { rebuilding } from './rebuilding.ts'
+import { readinessOf } from './readiness.ts'
+import { type Asker, askerOf, createOpen, followerOf } from './request.ts'
 import { graphqlSchema, rootsOf, sharedTypes } from './schema/schema.ts'
 import { startGraphqlServer } from './server.ts'
-import type { Steps } from './steps.ts'
+import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
 
 export type GatewayOptions = {
   readonly config: Config
@@ -62,9 +65,12 @@ export type GatewayOptions = {
 }
 export type Gateway = {
   readonly routes: readonly Route[]
+  readonly upgrades: readonly Upgrade[]
   readonly authenticate: Authenticate
   /** Every view is kept and has a bound. */
   ready(): Promise<Readiness>
+  /** Tells whoever follows something live to go elsewhere. */
+  leave(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -158,83 +164,18 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     ...present({ maxBytes: config.answerCacheBytes }),
   })
 
-  /** The snapshot is taken before any row is read, so what it says holds for all of them. */
-  const open = (identity: Identity, caller: RequestContext, hot: boolean): Context => {
-    const { request, requestId, response } = caller
-    const asked = askedByHeaders(request.headers, keys.position)
-    let plan: Plan | undefined
-    let waiting: Promise<Reader> | undefined
-    /** The fields that the answer is about, where rows are read by key and no rule looks at others (C22). */
-    const shown = (view: string): Shown => {
-      const classes = verdictOf(identity).views.get(view)?.classes
-      const unruled = classes?.every(({ rules }) => rules.length === 0)
-      return unruled && plan && !plan.whole.has(view) ? plan.columns.get(view) : undefined
-    }
-    const gone = (left: () => void): (() => void) => {
-      response.once('close', left)
-      return () => response.off('close', left)
-    }
-    const stand = stands({ shown, gone })
-    const { freshness, served, older, floor } = stand
-    const verdict = verdictOf(identity)
-    const { claims } = identity
-    const keeping = hot ? answers.keepings({ verdict, claims, served, feeds: () => stand.seen()?.feeds }) : undefined
-    /** Of what is served once it has been waited for. */
-    const opened = ({ columns }: Plan): Reader => {
-      for (const [view, fields] of columns) {
-        freshness(view)
-        const refused = rebuilding(served(view), { view, fields })
-        if (refused) throw refused
-      }
-      const none: ReadonlySet<string> = new Set()
-      return createReader(stand.reads(), {
-        verdict,
-        claims,
-        columns: (view) => columns.get(view) ?? none,
-        served,
-        freshness,
-        older,
-        floor,
-        feeds: stand.feeds,
-        snapshot: stand.seen,
-        signal: () => caller.gone,
-        trace: keeping?.trace,
-      })
-    }
-    return {
-      identity,
-      requestId,
-      verdict,
-      planned: (made) => {
-        plan = made
-      },
-      personal: () => plan?.personal ?? true,
-      served,
-      freshness,
-      older,
-      wait: (variables) => {
-        const made = plan
-        if (!made) throw new Error('what is not planned was waited for')
-        if (waiting) return waiting
-        const ask = made.fresh ? stricter(asked, made.fresh(variables, keys.position)) : asked
-        waiting = stand.settle(ask, made.columns.keys())?.then(() => opened(made))
-        return waiting ?? opened(made)
-      },
-      met: stand.met,
-      ...present({ keeping }),
-      plan: () => {
-        if (!plan) throw new Error('what is not planned was asked for its plan')
-        return plan
-      },
-      touched: new Set(),
-      now: () => clock.upper(),
-      status: async () => {
-        const snapshot = stand.seen()
-        if (!snapshot) throw refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
-        const status = await readStatus(sql, snapshot, bases, clock.upper())
-        return { ...status, crossTenant: countCrossings(run, crossings(model)) }
-      },
-    }
+  const open = createOpen({
+    stands,
+    answers,
+    keys,
+    verdictOf,
+    names: feed.names,
+    now,
+    status: (snapshot) => statusOf(snapshot),
+  })
+  const statusOf = async (snapshot: Seen) => {
+    const status = await readStatus(sql, snapshot, bases, clock.upper())
+    return { ...status, crossTenant: countCrossings(run, crossings(model)) }
   }
 
   const steps: Steps = {
@@ -271,44 +212,45 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   }
   const server = await startGraphqlServer(full, steps)
 
+  const answer = async (asked: GraphqlRequest, identity: Identity, asker: Asker): Promise<GraphqlAnswer> => {
+    const leave = lease.enter(watch.current()?.serving.catalog ?? 0)
+    try {
+      return await server.run(asked, open(identity, asker))
+    } finally {
+      leave()
+    }
+  }
   const { lane } = answers
   const route = graphqlRoute(
-    async (asked, request: RequestContext, passage) => {
-      const identity = await authenticate(request.request.headers.authorization)
-      const leave = lease.enter(watch.current()?.serving.catalog ?? 0)
-      try {
-        const given = await server.run(asked, open(identity, request, passage !== undefined && lane.isHot(passage)))
-        if (passage) lane.learn(passage, identity, given)
-        return given
-      } finally {
-        leave()
-      }
+    async (asked, context, passage) => {
+      const identity = await authenticate(context.request.headers.authorization)
+      const given = await answer(asked, identity, askerOf(context, passage !== undefined && lane.isHot(passage)))
+      if (passage) lane.learn(passage, identity, given)
+      return given
     },
     options.admission ?? createAdmission(),
     lane,
   )
+  const live = createLive({
+    full,
+    tables,
+    feed,
+    verdictOf,
+    answer: (asked, identity, watched) => inTime(answer(asked, identity, followerOf(asked, watched))),
+  })
+  const sockets = webSockets(live, authenticate, full)
+  const streams = eventStreams(live, authenticate)
   return {
-    routes: [route, ...(config.production ? [] : graphiqlRoutes())],
+    routes: [route, streams.route, ...(config.production ? [] : graphiqlRoutes())],
+    upgrades: [sockets.upgrade],
     authenticate,
-    ready: async () => {
-      const snapshot = watch.current()
-      if (!snapshot) return { ready: false, reason: 'Postgres does not answer' }
-      // One that waits for somebody to act keeps no other view from being asked for.
-      const { views, outdated } = snapshot.serving
-      if (outdated.length > 0)
-        return {
-          ready: false,
-          reason: `${outdated.join(', ')}: another definition has taken the place of this folder's, which is not kept any more; start with the folder that ingest has`,
-        }
-      const waiting = [...bases.values()].filter((own) => {
-        const basis = views.get(own.view.name)?.basis ?? own
-        const { asOf, sources } = viewFreshness(snapshot, basis, clock.upper())
-        return asOf === null && !sources.some(({ state }) => state === 'PAUSED')
-      })
-      const names = waiting.map(({ view }) => view.name).join(', ')
-      return waiting.length === 0 ? { ready: true } : { ready: false, reason: `not caught up yet: ${names}` }
+    leave: async () => {
+      streams.leave()
+      await sockets.leave()
     },
+    ready: async () => readinessOf(watch.current(), bases.values(), clock.upper()),
     stop: async () => {
+      live.stop()
       metrics.stop()
       near.stop()
       answers.stop()

@@ -96,7 +96,12 @@ const makePlan = (
   verdict: Verdict,
 ): Plan => {
   if (operation.operation !== 'query') {
-    throw refusal('BAD_USER_INPUT', `There is no ${operation.operation} here: what is read changes at its sources.`)
+    throw refusal(
+      'BAD_USER_INPUT',
+      operation.operation === 'subscription'
+        ? 'Subscribe over a WebSocket at /graphql (graphql-transport-ws), or by an event stream from /graphql/stream.'
+        : 'There is no mutation here: what is read changes at its sources.',
+    )
   }
   checkDocument(document, operation)
   const fragments = new Map<string, FragmentDefinitionNode>(

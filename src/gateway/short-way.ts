@@ -8,9 +8,8 @@ import { LRUCache } from 'lru-cache'
 import { tailOf, textOf } from './answer-cache/about.ts'
 import type { Found } from './answer-cache/keeping.ts'
 import type { Context } from './context.ts'
-import type { GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
+import type { AskedOperation, GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
 import { cachingHeaders } from './validator.ts'
-import type { Variables } from './variables.ts'
 
 export type ShortWay = {
   /** Undefined where Apollo must answer. What was executed is then left in the context. */
@@ -24,16 +23,11 @@ export type ShortWay = {
 /** Of all documents' texts together. A parsed document takes up to 170 bytes a character, so 50 MB at the worst. */
 const maxCharacters = 300_000
 
-type Asked = {
-  readonly query: string
-  readonly operationName: string | undefined
-  readonly variables: Variables
-}
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The body's fields, where they are of the types that GraphQL over HTTP wants. */
-const readAsked = (body: unknown): Asked | undefined => {
+const readAsked = (body: unknown): AskedOperation | undefined => {
   if (!isRecord(body)) return undefined
   const { query, operationName = null, variables = null, extensions = null } = body
   const fits =
@@ -57,7 +51,7 @@ export const createShortWay = (steps: Steps): ShortWay => {
   /** Undefined for what is refused: Apollo refuses it again. */
   const execute = async (
     document: DocumentNode,
-    { operationName, variables }: Asked,
+    { operationName, variables }: AskedOperation,
     context: Context,
     query: string,
   ): Promise<ExecutionResult | Found | undefined> => {

@@ -36,3 +36,9 @@ export type GraphqlAnswer = {
   /** Where the text's data are kept. */
   readonly kept?: Answer
 }
+/** An operation, as it was asked for. */
+export type AskedOperation = {
+  readonly query: string
+  readonly operationName: string | undefined
+  readonly variables: Variables
+}

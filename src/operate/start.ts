@@ -15,6 +15,7 @@ import { type Lifetime, supervise } from '../platform/lifetime.ts'
 import { log } from '../platform/log.ts'
 import { connect, placeOf, type Sql, untilReachable } from '../platform/postgres.ts'
 import { present } from '../platform/present.ts'
+import type { Upgrade } from '../platform/upgrade.ts'
 import { prepareDatabase, startupCheck } from './migrate/install.ts'
 import { readModel } from './read-model.ts'
 
@@ -60,6 +61,8 @@ export const startForebay = async (
   await (migrate ? prepareDatabase(sql, model, config.schema) : startupCheck(sql, model))
 
   const routes: Route[] = []
+  const upgrades: Upgrade[] = []
+  let leave = async (): Promise<void> => {}
   let leaving = false
   const checks: Record<string, () => Promise<Readiness>> = {
     process: async () => (leaving ? { ready: false, reason: 'asked to stop' } : { ready: true }),
@@ -75,6 +78,8 @@ export const startForebay = async (
     })
     resources.defer(() => gateway.stop())
     routes.push(...gateway.routes)
+    upgrades.push(...gateway.upgrades)
+    leave = gateway.leave
     checks.gateway = gateway.ready
   }
   if (halves.ingest) {
@@ -95,6 +100,7 @@ export const startForebay = async (
     routes: [...healthRoutes(checks), ...routes],
     drainMs: 1_500,
     origins: config.http.origins,
+    upgrades,
   })
   resources.defer(() => server.close())
   const { drainNoticeMs } = config.http
@@ -104,6 +110,7 @@ export const startForebay = async (
     leaving = true
     server.leave()
     await sleep(drainNoticeMs)
+    await leave()
   })
   return {
     config,

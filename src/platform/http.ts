@@ -8,6 +8,7 @@ import { HttpError, problem, refuseSocket } from './http-problem.ts'
 import { log } from './log.ts'
 import { gauge, histogram } from './metrics.ts'
 import { matcher, type Params } from './route-match.ts'
+import { acceptUpgrades, type Upgrade } from './upgrade.ts'
 
 export type RequestContext = {
   readonly request: IncomingMessage
@@ -43,6 +44,8 @@ export type ServeOptions = {
   readonly drainMs?: number
   /** Origins whose pages may ask from a browser, as `https://host`; `*`: any. None unless told: tokens travel in a header, never in a cookie. */
   readonly origins?: readonly string[]
+  /** What goes on by another protocol. */
+  readonly upgrades?: readonly Upgrade[]
   /** For tests: how long a caller may take to read what is out. */
   readonly patience?: Patience
 }
@@ -70,6 +73,7 @@ export const serve = async ({
   routes,
   drainMs = 3_000,
   origins = [],
+  upgrades = [],
   patience = usualPatience,
 }: ServeOptions): Promise<Listening> => {
   const match = matcher(routes)
@@ -113,6 +117,7 @@ export const serve = async ({
   server.maxConnections = maxConnections
   const stopLooking = endSlowReaders(server, patience)
   server.on('request', (request, response) => void answer(request, response))
+  acceptUpgrades(server, upgrades, origins)
   server.on('clientError', refuseSocket)
   await listen(server, port, host)
   let closing: Promise<void> | undefined

@@ -57,13 +57,15 @@ export type StandOptions<Reads> = {
 export type StandRequest = {
   readonly shown: (view: string) => Shown
   readonly gone: (left: () => void) => () => void
+  /** Rows are read now, and from the primary, whatever is asked. */
+  readonly now?: boolean
 }
 
 const away = (): Error => refusal('UNAVAILABLE', 'The store cannot be reached at the moment. Try again shortly.')
 
 export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions<Reads>) => {
   const { watch } = primary
-  return ({ shown, gone }: StandRequest): Stand<Reads> => {
+  return ({ shown, gone, now: rightNow = false }: StandRequest): Stand<Reads> => {
     const arrived = now()
     let seen = watch.current()
     let reads = primary.reads
@@ -112,7 +114,7 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
           const bounded = asked !== undefined && asked.maxStalenessMs !== null
           return held && (bounded || satisfies(least(view, freshness.maxLagMs), freshness.asOf))
         })
-      if (!replicas) return false
+      if (!replicas || rightNow) return false
       const chosen = replicas.choose(from, serves)
       if (!chosen) return false
       reads = chosen.reads
@@ -178,7 +180,7 @@ export const openStands = <Reads>({ primary, replicas, wait, now }: StandOptions
         if (found) known.set(view, aged(found, now(), asOf))
       },
       floor: (view) => floors.get(view) ?? null,
-      feeds: () => (seen && snapshotServes(asked, seen) ? seen.feeds : undefined),
+      feeds: () => (seen && !rightNow && snapshotServes(asked, seen) ? seen.feeds : undefined),
       met: () => met,
     }
   }

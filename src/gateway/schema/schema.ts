@@ -21,6 +21,7 @@ import type { Root } from '../plan.ts'
 import { byIdsField } from './by-ids.ts'
 import { readGlobalId } from './global-id.ts'
 import { type SharedTypes, valueType } from './inputs.ts'
+import { liveDirective, subscriptionType } from './live.ts'
 import { manyField } from './pages.ts'
 import { nodeType, rowTypes } from './rows.ts'
 import { forebayType } from './status.ts'
@@ -149,9 +150,11 @@ export const graphqlSchema = (
       resolve: (_, __, context) => context.status(),
     }
   }
+  const subscription = subscriptionType(verdict, tables, shared, types)
   return new GraphQLSchema({
     query: new GraphQLObjectType({ name: 'Query', fields }),
+    ...(subscription && { subscription }),
     types: [...types.values()],
-    directives: [...specifiedDirectives, freshDirective],
+    directives: [...specifiedDirectives, freshDirective, liveDirective],
   })
 }

@@ -25,6 +25,8 @@ export type Asker = {
   readonly tenant?: string | null
   readonly scope?: string
   readonly claims?: Readonly<Record<string, unknown>>
+  /** When its token expires; 5m. */
+  readonly expires?: string
 }
 export type Answer = {
   readonly status: number
@@ -157,16 +159,16 @@ export const startWorld = async (options: {
     sql: gatewaySql,
     watchStatement: (statement) => statements.push(statement),
   })
-  const server = await serve({ port: 0, routes: gateway.routes })
+  const server = await serve({ port: 0, routes: gateway.routes, upgrades: gateway.upgrades })
   const url = `http://127.0.0.1:${server.port}`
   const keys = await developmentKeys(dataDir)
-  const token = ({ roles = [], tenant = 'acme', scope, claims }: Asker): Promise<string> =>
+  const token = ({ roles = [], tenant = 'acme', scope, claims, expires = '5m' }: Asker): Promise<string> =>
     new SignJWT({ roles, ...(tenant === null ? {} : { tenant }), ...(scope === undefined ? {} : { scope }), ...claims })
       .setProtectedHeader({ alg: 'ES256', kid: keys.publicJwk.kid ?? '' })
       .setSubject('tester')
       .setIssuer(keys.issuer)
       .setAudience(keys.audience)
-      .setExpirationTime('5m')
+      .setExpirationTime(expires)
       .sign(keys.privateKey)
   return {
     model,
@@ -188,6 +190,7 @@ export const startWorld = async (options: {
       return { status: response.status, headers: response.headers, text, body: JSON.parse(text) }
     },
     stop: async () => {
+      await gateway.leave()
       await server.close()
       await gateway.stop()
       await gatewaySql.end({ timeout: 1 })
