@@ -47,7 +47,7 @@ test.each([false, true])('what changed reaches whoever follows it, with Redis: %
   for (const { all: answers } of all) {
     const counts = answers.flatMap(({ data }) => data.contactChanged?.orderCount ?? [])
     expect(counts, 'none twice, none out of order').toEqual([...new Set(counts)].sort((a, b) => a - b))
-    expect(answers.at(-1).data.contactChanged.email).toBe('c***@e***.com')
+    expect(answers.at(-1).data.contactChanged.email).toBe('***@e***.com')
   }
   await running.post('customers', [{ id: 'c9', email: 'nine@example.com' }])
   await expect.poll(() => list.all.at(-1)?.data?.contacts?.totalCount, patience).toBe(customers.length + 1)
