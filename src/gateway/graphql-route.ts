@@ -2,13 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GraphQLError } from 'graphql'
 import type { Admission } from '../platform/admission.ts'
-import { pack } from '../platform/compression.ts'
+import { leastPacked, pack } from '../platform/compression.ts'
 import type { RequestContext, Route } from '../platform/http.ts'
 import { parseJson } from '../platform/http-body.ts'
+import type { Ready } from '../platform/http-express.ts'
 import { HttpError } from '../platform/http-problem.ts'
 import { log } from '../platform/log.ts'
 import { textOf } from './answer-cache/about.ts'
-import type { Hit, Lane, Passage } from './answer-cache/lane.ts'
+import type { Lane, Passage } from './answer-cache/lane.ts'
 import { type ErrorCode, formatError, refusal, statusOf } from './errors.ts'
 import { limits } from './limits.ts'
 import type { AskedOperation, GraphqlAnswer, GraphqlRequest } from './steps.ts'
@@ -114,32 +115,31 @@ const send = async (
   response.end(packed ? packed.bytes : text)
 }
 
-/** The bytes as they are, where the caller wants them neither packed nor compared with what it has. */
-const sendBytes = async (
-  request: IncomingMessage,
-  response: ServerResponse,
-  { headers, bytes }: Hit,
-): Promise<void> => {
-  if (request.headers['accept-encoding'] === undefined && request.headers['if-none-match'] === undefined) {
-    response.writeHead(200, [...headers, 'content-length', String(bytes.length)])
-    response.end(bytes, 'latin1')
-    return
-  }
+/** What the lane found, for a caller who wants it packed, or to hear whether it has it already. */
+const sendReady = (request: IncomingMessage, response: ServerResponse, { headers, bytes }: Ready): Promise<void> => {
   const pairs = headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]!] as const] : []))
-  await send(request, response, { status: 200, headers: pairs, text: textOf(bytes) })
+  return send(request, response, { status: 200, headers: pairs, text: textOf(bytes) })
 }
 
 /** `admission`: how much is worked on at once. What the lane answers costs less than asking whether it may. */
 export const graphqlRoute = (answer: Answer, admission: Admission, lane: Lane): Route => ({
   method: ['GET', 'POST'],
   path: '/graphql',
+  express: (request, body) => {
+    const { headers } = request
+    if (headers['if-none-match'] !== undefined) return undefined
+    const passage = lane.passage(request, body)
+    const ready = passage && lane.find(passage)
+    const plain = headers['accept-encoding'] === undefined || (ready && ready.bytes.length < leastPacked)
+    return plain ? ready : undefined
+  },
   handle: async (context) => {
     const { request, response } = context
     try {
       const bytes = await bytesOf(context)
       const passage = lane.passage(request, bytes)
       const hit = passage && lane.find(passage)
-      if (hit) return await sendBytes(request, response, hit)
+      if (hit) return await sendReady(request, response, hit)
       const search = request.url?.match(/\?.*$/s)?.[0] ?? ''
       const body = bytes ? parseJson(bytes) : askedByUrl(context.query())
       const asked = { method: request.method ?? 'GET', headers: request.headers, search, body }

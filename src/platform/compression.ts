@@ -16,7 +16,7 @@ import { LRUCache } from 'lru-cache'
 import Negotiator from 'negotiator'
 
 /** Below it an answer fits into a packet or two anyway. */
-const leastBytes = 1_400
+export const leastPacked = 1_400
 
 type Pack = (plain: Buffer) => Promise<Buffer>
 const { BROTLI_PARAM_QUALITY, ZSTD_c_compressionLevel } = constants
@@ -50,7 +50,7 @@ export type Packed = { readonly bytes: Buffer; readonly encoding: string }
 
 /** Undefined where the text is to be sent as it is. `accept`: Accept-Encoding as it came. */
 export const pack = (text: string, accept: string | undefined): Promise<Packed> | undefined => {
-  if (accept === undefined || text.length < leastBytes) return undefined
+  if (accept === undefined || text.length < leastPacked) return undefined
   const encoding = choose(accept)
   const packer = packers[encoding]
   if (!packer) return undefined

@@ -1,12 +1,12 @@
 /** A small router on node:http: limits, problems (RFC 9457), draining. Speed matters here, so there is no middleware. */
-import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parseJson, readBody } from './http-body.ts'
 import { crossOrigin, endSlowReaders, type Patience, usualPatience } from './http-connections.ts'
+import { type Express, expressWay, requestIdOf, seconds } from './http-express.ts'
 import { HttpError, problem, refuseSocket } from './http-problem.ts'
 import { log } from './log.ts'
-import { gauge, histogram } from './metrics.ts'
+import { gauge } from './metrics.ts'
 import { matcher, type Params } from './route-match.ts'
 import { acceptUpgrades, type Upgrade } from './upgrade.ts'
 
@@ -33,6 +33,8 @@ export type Route = {
   readonly path: string
   /** Answers. An HttpError thrown becomes its problem; anything else a 500 that says only the request's id. */
   handle(context: RequestContext): Promise<void>
+  /** What it has ready; only for a path that is exact. */
+  readonly express?: Express
 }
 export type ServeOptions = {
   /** 0: any free port. */
@@ -59,11 +61,6 @@ export type Listening = {
 const mebibyte = 1_048_576
 /** More would only wait; each takes some 20 KB. */
 const maxConnections = 20_000
-const seconds = histogram({
-  name: 'forebay_http_request_seconds',
-  help: 'Time to answer, by route.',
-  labels: ['route', 'method', 'status'],
-})
 const open = gauge({ name: 'forebay_http_requests_open', help: 'Requests being answered.' })
 
 /** Listens. Throws when the port is taken. `close` stops listening, lets answers under way finish, then cuts what is left. */
@@ -79,9 +76,9 @@ export const serve = async ({
   const match = matcher(routes)
   const allowOrigin = origins.length > 0 ? crossOrigin(origins) : undefined
   let draining = false
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (request: IncomingMessage, response: ServerResponse, body?: Buffer): Promise<void> => {
     const began = performance.now()
-    const context = contextOf(request, response)
+    const context = contextOf(request, response, body)
     if (draining) response.setHeader('Connection', 'close')
     if (allowOrigin?.(request, response)) return
     const found = match(request.method ?? 'GET', context.path)
@@ -116,7 +113,13 @@ export const serve = async ({
   })
   server.maxConnections = maxConnections
   const stopLooking = endSlowReaders(server, patience)
-  server.on('request', (request, response) => void answer(request, response))
+  const usual = (request: IncomingMessage, response: ServerResponse, body?: Buffer) =>
+    void answer(request, response, body)
+  const express = expressWay(routes, usual)
+  server.on('request', (request, response) => {
+    if (draining || (allowOrigin && request.headers.origin !== undefined)) usual(request, response)
+    else express(request, response)
+  })
   acceptUpgrades(server, upgrades, origins)
   server.on('clientError', refuseSocket)
   await listen(server, port, host)
@@ -133,15 +136,18 @@ export const serve = async ({
   return { port: (server.address() as AddressInfo).port, leave, close }
 }
 
-const contextOf = (request: IncomingMessage, response: ServerResponse): Omit<RequestContext, 'params'> => {
+const contextOf = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  given: Buffer | undefined,
+): Omit<RequestContext, 'params'> => {
   const target = request.url ?? '/'
   // Proxies may send the absolute form.
   const relative = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/i, '') || '/'
   const mark = relative.indexOf('?')
-  const given = request.headers['x-request-id']
-  const requestId = typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
+  const requestId = requestIdOf(request)
   response.setHeader('X-Request-Id', requestId)
-  const body = (limit = mebibyte) => readBody(request, limit)
+  const body = async (limit = mebibyte) => given ?? (await readBody(request, limit))
   let gone: AbortSignal | undefined
   return {
     request,

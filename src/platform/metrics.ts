@@ -16,6 +16,26 @@ const options = <L extends string>({ name, help, labels = [] }: Spec<L>) => ({
 export const counter = <L extends string = never>(spec: Spec<L>): prom.Counter<L> =>
   (registry.getSingleMetric(spec.name) as prom.Counter<L> | undefined) ?? new prom.Counter(options(spec))
 
+const tallies = new Map<string, Readonly<Record<string, { count: number }>>>()
+/** A counter by one label, for what happens so often that counting must cost nothing: `count` is read when metrics are. */
+export const tally = <V extends string>(
+  { name, help, label }: { readonly name: string; readonly help: string; readonly label: string },
+  values: readonly V[],
+): Readonly<Record<V, { count: number }>> => {
+  const known = tallies.get(name)
+  if (known) return known as Readonly<Record<V, { count: number }>>
+  const made = Object.fromEntries(values.map((value) => [value, { count: 0 }])) as Record<V, { count: number }>
+  new prom.Counter({
+    ...options({ name, help, labels: [label] }),
+    collect() {
+      this.reset()
+      for (const value of values) this.inc({ [label]: value }, made[value].count)
+    },
+  })
+  tallies.set(name, made)
+  return made
+}
+
 /** As `counter`, for what goes up and down. */
 export const gauge = <L extends string = never>(spec: Spec<L>): prom.Gauge<L> =>
   (registry.getSingleMetric(spec.name) as prom.Gauge<L> | undefined) ?? new prom.Gauge(options(spec))

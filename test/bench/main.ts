@@ -48,13 +48,26 @@ const benches: Readonly<Record<string, { readonly defaults: Readonly<Record<stri
         }),
     },
     read: {
-      defaults: { customers: '20000', connections: '32', seconds: '8', rounds: '3' },
+      defaults: {
+        scenarios: 'key,list,hot,ingest,distinct',
+        customers: '20000',
+        connections: '32',
+        seconds: '5',
+        rounds: '3',
+        beside: '500',
+        changes: '2000',
+        distinct: '100000',
+      },
       run: () =>
         benchRead({
           customers: number('customers'),
           connections: number('connections'),
           seconds: number('seconds'),
           rounds: number('rounds'),
+          beside: number('beside'),
+          changes: number('changes'),
+          distinct: number('distinct'),
+          scenarios: text('scenarios').split(','),
         }),
     },
     soak: {

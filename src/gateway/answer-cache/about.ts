@@ -30,6 +30,9 @@ export const textOf = (bytes: string): string => Buffer.from(bytes, 'latin1').to
 export const tailOf = (extensions: Readonly<Record<string, unknown>>): string =>
   Object.keys(extensions).length > 0 ? `,"extensions":${JSON.stringify(extensions)}}\n` : '}\n'
 
+/** Ages are rounded up to it: an answer may be said to be older than it is, never younger. */
+const stepMs = 5
+
 export const createSaying = (options: {
   readonly watch: Pick<Watch, 'current'>
   readonly feed: Pick<ChangeFeed, 'covers'>
@@ -39,7 +42,7 @@ export const createSaying = (options: {
   readonly key: Buffer
 }): Saying => {
   const { watch, feed, now: clock, key } = options
-  /** Many requests come in a millisecond, and to all of them the same is said. */
+  /** To the requests of one step the same is said. */
   const known = new WeakMap<About, Known>()
 
   const say = (about: About, seen: Seen, now: number): Said | undefined => {
@@ -59,7 +62,7 @@ export const createSaying = (options: {
   return (about) => {
     const seen = watch.current()
     if (seen === undefined || !feed.covers(seen.feeds)) return undefined
-    const now = clock()
+    const now = Math.ceil(clock() / stepMs) * stepMs
     const last = known.get(about)
     if (last?.seen === seen && last.now === now) return last.said
     const said = say(about, seen, now)

@@ -7,7 +7,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import { counter } from '../../platform/metrics.ts'
+import type { Ready } from '../../platform/http-express.ts'
+import { tally } from '../../platform/metrics.ts'
 import type { Identity } from '../access/auth.ts'
 import { asksByHeader } from '../freshness/asked.ts'
 import type { GraphqlAnswer } from '../steps.ts'
@@ -21,16 +22,10 @@ export type LaneRequest = {
 }
 /** `text`: what is asked, whoever asks it. `identity`: undefined where it isn't known yet. */
 export type Passage = { readonly text: string; readonly head: string; readonly identity: Identity | undefined }
-export type Hit = {
-  /** Names and values in turn. */
-  readonly headers: readonly string[]
-  /** The answer's bytes, one a character. */
-  readonly bytes: string
-}
 export type Lane = {
   /** Undefined where the request is none for it. `body`: of a POST. */
   passage(request: LaneRequest, body: Buffer | undefined): Passage | undefined
-  find(passage: Passage): Hit | undefined
+  find(passage: Passage): Ready | undefined
   /** Whether what is asked was asked before, lately: only then is it worth keeping. */
   isHot(passage: Passage): boolean
   learn(passage: Passage, identity: Identity, given: GraphqlAnswer): void
@@ -43,13 +38,14 @@ const longest = 8_192
 /** What was asked before is remembered for so many requests, and for as many again. */
 const remembered = 1_024
 
-const reads = counter({
-  name: 'forebay_answer_cache_reads_total',
-  help: 'Requests answered from finished answers, or not.',
-  labels: ['result'],
-})
-const hits = reads.labels('hit')
-const misses = reads.labels('miss')
+const reads = tally(
+  {
+    name: 'forebay_answer_cache_reads_total',
+    help: 'Requests answered from finished answers, or not.',
+    label: 'result',
+  },
+  ['hit', 'miss'],
+)
 
 /** Headers of an answer that are said anew each time. */
 const isSaid = (name: string): boolean => name.startsWith('forebay-')
@@ -101,11 +97,11 @@ export const createLane = (
       }
       const said = saying(answer.about)
       if (said === undefined) return undefined
-      hits.inc()
+      reads.hit.count += 1
       return { headers: [...entry.headers, ...said.flat], bytes: answer.bytes + said.tail }
     },
     isHot: ({ text }) => {
-      misses.inc()
+      reads.miss.count += 1
       const hot = recent.has(text) || before.has(text)
       recent.add(text)
       if (recent.size >= remembered) {
