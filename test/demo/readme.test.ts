@@ -17,12 +17,17 @@ test("the README's first query is the one that the demo prints", () => {
 })
 
 test('every variable that the README names is read, and every one that is read is named', async () => {
-  const sources = ['config.ts', 'kafka.ts', 'schema-registry.ts', 'journal-settings.ts', 'log.ts'].map((name) =>
-    readFile(`src/platform/${name}`, 'utf8'),
-  )
+  const sources = [
+    'config.ts',
+    'kafka.ts',
+    'schema-registry.ts',
+    'journal-settings.ts',
+    'http-settings.ts',
+    'log.ts',
+  ].map((name) => readFile(`src/platform/${name}`, 'utf8'))
   const text = (await Promise.all([...sources, readFile('src/operate/migrate/folder.ts', 'utf8')])).join('\n')
   const read = new Set(
-    [...text.matchAll(/(?:text|postgres|web|url|whole)\('([A-Z_]+)'|env\.([A-Z_]+)|'(KAFKA_[A-Z_]+)'/g)].map(
+    [...text.matchAll(/(?:text|postgres|web|url|whole|mebibytes)\('([A-Z_]+)'|env\.([A-Z_]+)|'(KAFKA_[A-Z_]+)'/g)].map(
       ([, ...names]) => names.find((name) => name !== undefined) ?? '',
     ),
   )

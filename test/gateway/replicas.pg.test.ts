@@ -62,8 +62,9 @@ const write = async (): Promise<{ readonly region: string; readonly token: strin
 }
 const fromReplica = async (): Promise<boolean> => {
   const before = await counts()
-  await ask()
-  return (await since(before)).replica === 1
+  const { body } = await ask()
+  // The world begins with frontiers that are ahead of time, which a look of the standby may still have.
+  return (await since(before)).replica === 1 && Date.parse(body.extensions?.freshness.asOf) <= Date.now() + 1_000
 }
 beforeEach(async () => {
   way.mend()
