@@ -12,7 +12,7 @@ import {
   whole,
 } from './operate/verb.ts'
 /** `forebay <verb>`. What a verb needs is loaded when it runs, so that `--help` and `token` are quick. */
-import { ConfigError, readConfig } from './platform/config.ts'
+import { type Config, ConfigError, readConfig } from './platform/config.ts'
 import { dieOnUncaught } from './platform/lifetime.ts'
 import { log } from './platform/log.ts'
 import { present } from './platform/present.ts'
@@ -20,14 +20,24 @@ import { registryUrls } from './platform/schema-registry.ts'
 
 const json = { type: 'boolean', help: 'Print JSON.' } as const
 const answering = { production: ['JWKS_URL', 'FOREBAY_SECRET'] } as const
+const onlyTrusted = {
+  'only-trusted': { type: 'boolean', help: 'Answer nothing but the documents of FOREBAY_TRUSTED_DOCUMENTS.' },
+} as const
+const answeringConfig = ({ config, flag }: Input): Config => {
+  if (!flag('only-trusted')) return config
+  if (!config.trustedDocuments) throw new UsageError('--only-trusted: set FOREBAY_TRUSTED_DOCUMENTS to what is trusted')
+  return { ...config, onlyTrusted: true }
+}
 const alone = { always: ['DATABASE_URL'] } as const
 
 const verbs: readonly Verb[] = [
   {
     name: 'start',
     summary: 'Runs both halves in one process; without DATABASE_URL on an embedded Postgres.',
+    options: onlyTrusted,
     needs: answering,
-    run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: true, gateway: true }),
+    run: async (input) =>
+      (await import('./operate/start.ts')).runStart(answeringConfig(input), { ingest: true, gateway: true }),
   },
   {
     name: 'ingest',
@@ -38,8 +48,10 @@ const verbs: readonly Verb[] = [
   {
     name: 'gateway',
     summary: 'Runs the half that answers queries.',
+    options: onlyTrusted,
     needs: { ...alone, ...answering },
-    run: async ({ config }) => (await import('./operate/start.ts')).runStart(config, { ingest: false, gateway: true }),
+    run: async (input) =>
+      (await import('./operate/start.ts')).runStart(answeringConfig(input), { ingest: false, gateway: true }),
   },
   {
     name: 'demo',

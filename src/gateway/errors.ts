@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'RATE_LIMITED'
   | 'UNAVAILABLE'
   | 'VIEW_REBUILDING'
+  | 'PERSISTED_QUERY_NOT_FOUND'
   | 'INTERNAL'
 
 const status: Record<ErrorCode, number> = {
@@ -21,6 +22,8 @@ const status: Record<ErrorCode, number> = {
   RATE_LIMITED: 429,
   UNAVAILABLE: 503,
   VIEW_REBUILDING: 503,
+  // As Apollo's clients expect it: they send the document then.
+  PERSISTED_QUERY_NOT_FOUND: 200,
   INTERNAL: 500,
 }
 export const statusOf = (code: ErrorCode): number => status[code]
@@ -58,7 +61,6 @@ const foreign: Readonly<Record<string, ErrorCode>> = {
   GRAPHQL_VALIDATION_FAILED: 'BAD_USER_INPUT',
   OPERATION_RESOLUTION_FAILURE: 'BAD_USER_INPUT',
   BAD_REQUEST: 'BAD_USER_INPUT',
-  PERSISTED_QUERY_NOT_FOUND: 'BAD_USER_INPUT',
   PERSISTED_QUERY_NOT_SUPPORTED: 'BAD_USER_INPUT',
 }
 const isOurs = (code: unknown): code is ErrorCode => typeof code === 'string' && Object.hasOwn(status, code)

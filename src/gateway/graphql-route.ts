@@ -10,11 +10,11 @@ import { HttpError } from '../platform/http-problem.ts'
 import { log } from '../platform/log.ts'
 import { textOf } from './answer-cache/about.ts'
 import type { Lane, Passage } from './answer-cache/lane.ts'
+import type { Documents } from './documents/documents.ts'
 import { type ErrorCode, formatError, refusal, statusOf } from './errors.ts'
 import { limits } from './limits.ts'
-import type { AskedOperation, GraphqlAnswer, GraphqlRequest } from './steps.ts'
+import type { GraphqlAnswer, GraphqlRequest } from './steps.ts'
 import { isKnown } from './validator.ts'
-import type { Variables } from './variables.ts'
 
 type Answer = (request: GraphqlRequest, context: RequestContext, passage: Passage | undefined) => Promise<GraphqlAnswer>
 
@@ -32,6 +32,21 @@ const askedByUrl = (given: URLSearchParams): unknown => {
   }
 }
 
+/** The parameters that a body would be. */
+const searchOf = (body: unknown): string =>
+  `?${new URLSearchParams(
+    Object.entries(body as Record<string, unknown>).map(([name, value]): [string, string] => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  )}`
+
+/** What a request asks: its body, or what its parameters come to. */
+export const bodyOf = async (context: RequestContext): Promise<unknown> => {
+  const bytes = await bytesOf(context)
+  return bytes ? parseJson(bytes) : askedByUrl(context.query())
+}
+
 const bytesOf = async (context: RequestContext): Promise<Buffer | undefined> => {
   if (context.request.method !== 'POST') return undefined
   const type = context.request.headers['content-type']?.split(';')[0]?.trim().toLowerCase()
@@ -39,30 +54,6 @@ const bytesOf = async (context: RequestContext): Promise<Buffer | undefined> => 
     throw new HttpError(415, { title: 'Unsupported media type', detail: 'Send the operation as application/json.' })
   }
   return await context.body(limits.bodyBytes)
-}
-
-/** For what Apollo doesn't read. Throws HttpError 400 where no operation is in it. */
-export const askedOf = async (context: RequestContext): Promise<AskedOperation> => {
-  const bytes = await bytesOf(context)
-  const body = bytes ? parseJson(bytes) : askedByUrl(context.query())
-  const { query, operationName, variables } = (typeof body === 'object' && body !== null ? body : {}) as Record<
-    string,
-    unknown
-  >
-  const fits =
-    typeof query === 'string' &&
-    (operationName == null || typeof operationName === 'string') &&
-    (variables == null || (typeof variables === 'object' && !Array.isArray(variables)))
-  if (!fits)
-    throw new HttpError(400, {
-      title: 'No operation',
-      detail: 'Send {"query": "…", "operationName": "…", "variables": {…}}, or these as parameters of the URL.',
-    })
-  return {
-    query,
-    operationName: typeof operationName === 'string' ? operationName : undefined,
-    variables: (variables ?? {}) as Variables,
-  }
 }
 
 /** Throws UNAVAILABLE when the answer takes longer than `limits.requestMs`; the work itself ends by its statement timeout. */
@@ -122,7 +113,7 @@ const sendReady = (request: IncomingMessage, response: ServerResponse, { headers
 }
 
 /** `admission`: how much is worked on at once. What the lane answers costs less than asking whether it may. */
-export const graphqlRoute = (answer: Answer, admission: Admission, lane: Lane): Route => ({
+export const graphqlRoute = (answer: Answer, documents: Documents, admission: Admission, lane: Lane): Route => ({
   method: ['GET', 'POST'],
   path: '/graphql',
   express: (request, body) => {
@@ -140,11 +131,11 @@ export const graphqlRoute = (answer: Answer, admission: Admission, lane: Lane): 
       const passage = lane.passage(request, bytes)
       const hit = passage && lane.find(passage)
       if (hit) return await sendReady(request, response, hit)
-      const search = request.url?.match(/\?.*$/s)?.[0] ?? ''
-      const body = bytes ? parseJson(bytes) : askedByUrl(context.query())
+      const given = bytes ? parseJson(bytes) : askedByUrl(context.query())
+      const body = documents.resolve(given)
+      const search = body === given ? (request.url?.match(/\?.*$/s)?.[0] ?? '') : searchOf(body)
       const asked = { method: request.method ?? 'GET', headers: request.headers, search, body }
-      const given = await admission.run(() => inTime(answer(asked, context, passage)), context)
-      await send(request, response, given)
+      await send(request, response, await admission.run(() => inTime(answer(asked, context, passage)), context))
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error
       refuse(context, error)

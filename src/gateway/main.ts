@@ -19,6 +19,8 @@ import { deriveKeys, readSecret } from './access/secret.ts'
 import { createVerdicts, fullVerdict, type Verdict } from './access/verdict.ts'
 import { createAnswerCache } from './answer-cache/answer-cache.ts'
 import type { Context } from './context.ts'
+import { createDocuments } from './documents/documents.ts'
+import { readManifests } from './documents/manifest.ts'
 import { followChanges } from './feed/feed.ts'
 import { answerFreshness, freshnessHeaders } from './freshness/answer-freshness.ts'
 import { type ViewFreshness, viewBasis } from './freshness/freshness.ts'
@@ -105,6 +107,8 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 
   const shared = sharedTypes(model)
   const full = graphqlSchema(model, tables, shared, fullVerdict(model))
+  const trusted = await readManifests(config.trustedDocuments ?? [], full)
+  const documents = createDocuments(trusted, config.onlyTrusted === true)
   const roots = rootsOf(tables)
   const verdicts = createVerdicts(model)
   const byIdentity = new WeakMap<Identity, Verdict>()
@@ -228,11 +232,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       if (passage) lane.learn(passage, identity, given)
       return given
     },
+    documents,
     options.admission ?? createAdmission(),
     lane,
   )
   const live = createLive({
     full,
+    documents,
     tables,
     feed,
     verdictOf,

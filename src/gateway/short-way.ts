@@ -7,6 +7,7 @@ import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphq
 import { LRUCache } from 'lru-cache'
 import { tailOf, textOf } from './answer-cache/about.ts'
 import type { Found } from './answer-cache/keeping.ts'
+import { readAsked } from './asked-operation.ts'
 import type { Context } from './context.ts'
 import type { AskedOperation, GraphqlAnswer, GraphqlRequest, Steps } from './steps.ts'
 import { cachingHeaders } from './validator.ts'
@@ -22,21 +23,6 @@ export type ShortWay = {
 
 /** Of all documents' texts together. A parsed document takes up to 170 bytes a character, so 50 MB at the worst. */
 const maxCharacters = 300_000
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** The body's fields, where they are of the types that GraphQL over HTTP wants. */
-const readAsked = (body: unknown): AskedOperation | undefined => {
-  if (!isRecord(body)) return undefined
-  const { query, operationName = null, variables = null, extensions = null } = body
-  const fits =
-    typeof query === 'string' &&
-    (operationName === null || typeof operationName === 'string') &&
-    (variables === null || isRecord(variables)) &&
-    (extensions === null || (isRecord(extensions) && !('persistedQuery' in extensions)))
-  return fits ? { query, operationName: operationName ?? undefined, variables: variables ?? {} } : undefined
-}
 
 const opening = '{"data":'
 const acceptOf = ({ headers }: GraphqlRequest): string => String(headers.accept ?? '')

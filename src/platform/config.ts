@@ -38,6 +38,10 @@ export type Config = {
   readonly jwtAudience?: string
   /** Keys cursors, position tokens and tokenized values (FOREBAY_SECRET); absent: one made in `dataDir`. */
   readonly secret?: string
+  /** Files of documents that clients ask by id (FOREBAY_TRUSTED_DOCUMENTS). */
+  readonly trustedDocuments?: readonly string[]
+  /** Nothing else is answered; from the command line. */
+  readonly onlyTrusted?: boolean
   readonly journal: JournalSettings
   readonly http: HttpSettings
   /** Records of a topic that may be in quarantine before its partitions pause (FOREBAY_QUARANTINE_CAP). */
@@ -96,6 +100,7 @@ export const readConfig = (env: Environment, needs: Needs = {}): Config => {
     kafkaGroup: text('KAFKA_GROUP'),
     connectOffsets: text('FOREBAY_CONNECT_OFFSETS'),
     schemaRegistry: readSchemaRegistry(text, faults),
+    trustedDocuments: files(text('FOREBAY_TRUSTED_DOCUMENTS')),
     redisUrl: redisUrl(text('REDIS_URL'), () => url('REDIS_URL', ['redis', 'rediss'], 'redis://host:6379'), faults),
     jwksUrl: web('JWKS_URL', '/.well-known/jwks.json'),
     jwtIssuer: text('JWT_ISSUER'),
@@ -215,6 +220,12 @@ const replicas = (text: string | undefined, faults: string[]): readonly string[]
     )
   return list
 }
+
+const files = (text: string | undefined): readonly string[] | undefined =>
+  text
+    ?.split(',')
+    .map((file) => file.trim())
+    .filter(Boolean)
 
 const brokers = (text: string | undefined, faults: string[]): readonly string[] | undefined => {
   if (text === undefined) return undefined

@@ -61,6 +61,7 @@ test('every variable is read', () => {
     FOREBAY_JOURNAL_ROOM_BYTES: '10',
     FOREBAY_SLOT_RETAINED_BYTES: '11',
     FOREBAY_DRAIN_NOTICE: 'PT10S',
+    FOREBAY_TRUSTED_DOCUMENTS: 'web.json, app.json',
     FOREBAY_CORS_ORIGINS: 'https://console.example, http://localhost:5173',
     NODE_ENV: 'production',
   })
@@ -72,6 +73,7 @@ test('every variable is read', () => {
     databaseReadUrls: ['postgresql://r/d', 'postgres://s/d'],
     kafkaBrokers: ['a:9092', '[::1]:9093'],
     schemaRegistry: { urls: ['http://r:8081', 'https://u:p@s'], username: 'u', password: 'p', ca: '/ca.pem' },
+    trustedDocuments: ['web.json', 'app.json'],
     redisUrl: 'rediss://h',
     nearCacheBytes: 3 * 2 ** 20,
     answerCacheBytes: 2 * 2 ** 20,

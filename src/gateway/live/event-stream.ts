@@ -7,7 +7,7 @@ import { GraphQLError } from 'graphql'
 import type { RequestContext, Route } from '../../platform/http.ts'
 import { HttpError } from '../../platform/http-problem.ts'
 import type { Authenticate } from '../access/auth.ts'
-import { askedOf, refuse } from '../graphql-route.ts'
+import { bodyOf, refuse } from '../graphql-route.ts'
 import type { Followed, Result } from './follow.ts'
 import type { Live } from './live.ts'
 
@@ -27,7 +27,7 @@ export const eventStreams = (live: Live, authenticate: Authenticate) => {
         throw new HttpError(406, { title: 'Not acceptable', detail: 'Answers here are text/event-stream.' })
       try {
         const identity = await authenticate(request.headers.authorization)
-        const asked = await askedOf(context)
+        const asked = await bodyOf(context)
         const after = request.headers['forebay-after']
         const result = await live.operate(asked, identity, {
           requestId,

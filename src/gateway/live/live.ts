@@ -6,6 +6,8 @@ import { gauge } from '../../platform/metrics.ts'
 import type { Identity } from '../access/auth.ts'
 import { ruleClaims, tenantOf } from '../access/predicate.ts'
 import type { Verdict } from '../access/verdict.ts'
+import { readAsked } from '../asked-operation.ts'
+import type { Documents } from '../documents/documents.ts'
 import { type ErrorCode, formatError, refusal } from '../errors.ts'
 import type { ChangeFeed } from '../feed/feed.ts'
 import { parseRow } from '../read/json-exact.ts'
@@ -17,6 +19,7 @@ import { type Answer, createTopics } from './topics.ts'
 
 export type LiveParts = {
   readonly full: GraphQLSchema
+  readonly documents: Documents
   readonly tables: ReadonlyMap<string, ViewTable>
   readonly feed: Pick<ChangeFeed, 'listen' | 'follows'>
   readonly verdictOf: (identity: Identity) => Verdict
@@ -28,9 +31,9 @@ export type LiveParts = {
   ) => Promise<GraphqlAnswer>
 }
 export type Live = {
-  /** One result, or those of a live operation until it is left. */
+  /** One result, or those of a live operation until it is left. `body`: as over HTTP. */
   operate(
-    asked: AskedOperation,
+    body: unknown,
     identity: Identity,
     options: { readonly requestId: string; readonly after?: string },
   ): Promise<Result | Followed>
@@ -48,7 +51,19 @@ const passing: ReadonlySet<unknown> = new Set<ErrorCode>(['UNAVAILABLE', 'VIEW_R
 export const expiryOf = ({ claims }: Identity): number =>
   typeof claims.exp === 'number' ? claims.exp * 1_000 : Number.POSITIVE_INFINITY
 
-export const createLive = ({ full, tables, feed, verdictOf, answer }: LiveParts): Live => {
+type Said = {
+  readonly data?: unknown
+  readonly errors?: readonly { readonly extensions?: { readonly code?: unknown } }[]
+}
+const failed = (error: unknown): Said => {
+  const known = error instanceof GraphQLError ? error : refusal('INTERNAL', 'Something went wrong here.')
+  if (known !== error) log.error('live.failed', { error })
+  return {
+    errors: [formatError(known.toJSON(), known, (unforeseen) => log.error('unforeseen', { error: unforeseen }))],
+  }
+}
+
+export const createLive = ({ full, documents, tables, feed, verdictOf, answer }: LiveParts): Live => {
   const operationOf = createOperations(full)
   const topics = createTopics(feed)
   let under = 0
@@ -76,10 +91,6 @@ export const createLive = ({ full, tables, feed, verdictOf, answer }: LiveParts)
     search: '',
     body: { query, ...(operationName === undefined ? {} : { operationName }), variables },
   })
-  type Said = {
-    readonly data?: unknown
-    readonly errors?: readonly { readonly extensions?: { readonly code?: unknown } }[]
-  }
   const once = async (
     asked: AskedOperation,
     identity: Identity,
@@ -90,11 +101,7 @@ export const createLive = ({ full, tables, feed, verdictOf, answer }: LiveParts)
       const { text } = await answer(requestOf(asked, after), identity, watched)
       return parseRow(text) as Said
     } catch (error) {
-      const known = error instanceof GraphQLError ? error : refusal('INTERNAL', 'Something went wrong here.')
-      if (known !== error) log.error('live.failed', { error })
-      return {
-        errors: [formatError(known.toJSON(), known, (unforeseen) => log.error('unforeseen', { error: unforeseen }))],
-      }
+      return failed(error)
     }
   }
   const make = (asked: AskedOperation, identity: Identity, requestId: string) => async (): Promise<Answer> => {
@@ -111,35 +118,45 @@ export const createLive = ({ full, tables, feed, verdictOf, answer }: LiveParts)
     }
   }
 
-  return {
-    operate: async (asked, identity, { requestId, after }) => {
-      const operation = operationOf(asked)
-      if (!operation?.lives) return await once(asked, identity, undefined, after)
-      if (under >= mostFollowed)
-        return {
-          errors: [
-            refusal(
-              'TOO_COSTLY',
-              `At most ${mostFollowed} live operations are followed here. Try another gateway.`,
-            ).toJSON(),
-          ],
-        }
-      const own = { ...asked, query: operation.query }
-      // Somebody who has seen more than this gateway waits until it has seen that too.
-      if (after !== undefined) {
-        const first = await once(own, identity, undefined, after)
-        if (first.data == null) return first
-      }
-      const name = JSON.stringify([own.query, own.operationName, own.variables, audience(identity)])
-      under += 1
+  const operate = async (
+    body: unknown,
+    identity: Identity,
+    { requestId, after }: { readonly requestId: string; readonly after?: string },
+  ): Promise<Result | Followed> => {
+    const asked = readAsked(body)
+    if (!asked)
+      throw refusal(
+        'BAD_USER_INPUT',
+        'Send {"query": "…", "operationName": "…", "variables": {…}}, or these as parameters of the URL.',
+      )
+    const operation = operationOf(asked)
+    if (!operation?.lives) return await once(asked, identity, undefined, after)
+    if (under >= mostFollowed)
+      throw refusal('TOO_COSTLY', `At most ${mostFollowed} live operations are followed here. Try another gateway.`)
+    const own = { ...asked, query: operation.query }
+    // Somebody who has seen more than this gateway waits until it has seen that too.
+    if (after !== undefined) {
+      const first = await once(own, identity, undefined, after)
+      if (first.data == null) return first
+    }
+    const name = JSON.stringify([own.query, own.operationName, own.variables, audience(identity)])
+    const topic = topics.join(name, make(own, identity, requestId))
+    under += 1
+    followed.set(under)
+    const over = (): void => {
+      under -= 1
       followed.set(under)
-      return follow(topics.join(name, make(own, identity, requestId)), {
-        expiresAt: expiryOf(identity),
-        over: () => {
-          under -= 1
-          followed.set(under)
-        },
-      })
+    }
+    return follow(topic, { expiresAt: expiryOf(identity), over })
+  }
+
+  return {
+    operate: async (body, identity, options) => {
+      try {
+        return await operate(documents.resolve(body), identity, options)
+      } catch (error) {
+        return failed(error)
+      }
     },
     stop: topics.stop,
   }

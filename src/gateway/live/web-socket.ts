@@ -78,19 +78,21 @@ export const webSockets = (live: Live, authenticate: Authenticate, full: GraphQL
         if (!own) return [refusal('UNAUTHENTICATED', 'Say who you are in connection_init.')]
         if (own.operations >= mostOperations)
           return [refusal('TOO_COSTLY', `A connection follows at most ${mostOperations} operations at once.`)]
-        const { query, operationName, variables, extensions } = payload
-        const asked = { query, operationName: operationName ?? undefined, variables: variables ?? {} }
+        const { query, operationName, extensions } = payload
         const after = extensions?.after
+        // Of those, `after` is for here.
+        const { after: _after, ...others } = extensions ?? {}
+        const body = { ...payload, ...(extensions ? { extensions: others } : {}) }
         own.operations += 1
         const contextValue = () =>
-          live.operate(asked, own.identity, {
+          live.operate(body, own.identity, {
             requestId: randomUUID(),
             ...(typeof after === 'string' ? { after } : {}),
           })
         return {
           schema: full,
           ...told(query, operationName),
-          variableValues: asked.variables,
+          variableValues: payload.variables ?? {},
           contextValue,
         }
       },

@@ -110,6 +110,8 @@ export const startWorld = async (options: {
   readonly redisUrl?: string
   /** Instead of a fresh one on the run's server. */
   readonly database?: Database
+  readonly trustedDocuments?: readonly string[]
+  readonly onlyTrusted?: boolean
   /** Replicas of it. */
   readonly readUrls?: readonly string[]
   /** Where the gateway finds the database, given where it is. */
@@ -153,6 +155,8 @@ export const startWorld = async (options: {
       secret: 'a secret that every run of the tests shares',
       databaseUrl,
       ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
+      ...(options.trustedDocuments === undefined ? {} : { trustedDocuments: options.trustedDocuments }),
+      ...(options.onlyTrusted === undefined ? {} : { onlyTrusted: options.onlyTrusted }),
       ...(options.readUrls === undefined ? {} : { databaseReadUrls: options.readUrls }),
     },
     model,
