@@ -118,6 +118,17 @@ const verbs: readonly Verb[] = [
     },
   },
   {
+    name: 'sdl',
+    summary: 'Prints the GraphQL schema as some roles see it.',
+    options: {
+      role: { type: 'string', multiple: true, value: 'ROLE', help: 'A role that a token carries.' },
+      scope: { type: 'string', multiple: true, value: 'SCOPE', help: 'A scope that it carries.' },
+      typed: { type: 'boolean', help: 'With scalars Masked and Tokenized, for generated types.' },
+      json: { type: 'boolean', help: 'Print what introspection says.' },
+    },
+    run: async (input) => (await import('./operate/sdl.ts')).runSdl(input),
+  },
+  {
     name: 'token',
     summary: 'Prints a development token.',
     options: {
@@ -280,9 +291,14 @@ const main = async ([name, ...args]: readonly string[]): Promise<number> => {
   return verb.run({ ...input, config: readConfig(process.env, verb.needs) })
 }
 
+/** A pipe takes its time, and what it has not taken when the process exits is gone. */
+const printed = (): Promise<void> => new Promise((done) => process.stdout.write('', () => done()))
+
 dieOnUncaught()
 try {
-  process.exit(await main(process.argv.slice(2)))
+  const code = await main(process.argv.slice(2))
+  await printed()
+  process.exit(code)
 } catch (error) {
   const wrongUse = error instanceof UsageError || error instanceof ConfigError
   log.debug('verb failed', { error })

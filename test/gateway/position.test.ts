@@ -52,7 +52,7 @@ test('what no log could have answered is refused', () => {
   for (const make of wrong) expect(make).toThrow(RangeError)
 })
 
-test('the published package has it in plain JavaScript, with its types and without a dependency', async () => {
+test('the published package has it, and what clients need, in plain JavaScript, with types and without a dependency', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'forebay-package-'))
   try {
     const forebay = join(folder, 'node_modules', 'forebay')
@@ -69,6 +69,28 @@ test('the published package has it in plain JavaScript, with its types and witho
       join(folder, 'write.ts'),
       `import { positionOf } from 'forebay/position'\nexport const token: string = positionOf({ topic: 'a.b', partition: 1, offset: 2n })\n// @ts-expect-error: a topic is a text\npositionOf({ topic: 1, partition: 1, offset: 2n })`,
     )
+    await writeFile(
+      join(folder, 'ask.js'),
+      `import { asking, freshnessOf } from 'forebay/client'\nconsole.log(JSON.stringify([asking({ maxStaleness: '5s', after: ['a', 'b'] }), freshnessOf({ extensions: { freshness: { state: 'FRESH' } } }).state]))`,
+    )
+    expect(JSON.parse((await run(process.execPath, [join(folder, 'ask.js')])).stdout)).toEqual([
+      { 'Forebay-Max-Staleness': '5s', 'Forebay-After': 'a,b' },
+      'FRESH',
+    ])
+    await writeFile(
+      join(folder, 'ask.ts'),
+      `import { asking, freshnessOf, type Masked, type Tokenized } from 'forebay/client'
+declare const email: Masked
+declare const token: Tokenized
+export const shown: string = email
+// @ts-expect-error: a text is no masked value
+export const masked: Masked = 'a***@e***.com'
+// @ts-expect-error: a token is no masked value
+export const other: Masked = token
+export const asOf: string | null | undefined = freshnessOf({})?.views.Card?.asOf
+// @ts-expect-error: not a word of it
+asking({ onStale: 'never' })`,
+    )
     const flags = [
       '--ignoreConfig',
       '--noEmit',
@@ -80,7 +102,7 @@ test('the published package has it in plain JavaScript, with its types and witho
       '--types',
       '',
     ]
-    await run('node_modules/.bin/tsc', [...flags, join(folder, 'write.ts')])
+    await run('node_modules/.bin/tsc', [...flags, join(folder, 'write.ts'), join(folder, 'ask.ts')])
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
