@@ -1,6 +1,7 @@
 /** What one request carries from step to step. */
 import type { ExecutionResult, GraphQLFieldConfig } from 'graphql'
-import type { OrderBy, View, Where } from '../model/model.ts'
+import type { OrderBy, Where } from '../model/condition.ts'
+import type { View } from '../model/model.ts'
 import type { Identity } from './access/auth.ts'
 import type { Verdict } from './access/verdict.ts'
 import type { Keeping } from './answer-cache/keeping.ts'

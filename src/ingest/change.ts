@@ -1,7 +1,7 @@
 /**
  * What a source's record means: the vocabulary between decode and apply.
  */
-import type { Literal } from '../model/model.ts'
+import type { Literal } from '../model/condition.ts'
 
 /** A place in a partitioned log. `offset` is the record's own. */
 export type Position = { readonly topic: string; readonly partition: number; readonly offset: bigint }

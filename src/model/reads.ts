@@ -1,5 +1,7 @@
 /** What of its own row a condition or a field is made of, by names of fields. */
-import type { Field, View, Where } from './model.ts'
+
+import type { Where } from './condition.ts'
+import type { Field, View } from './model.ts'
 
 export const fieldsOf = (where: Where): readonly string[] => {
   switch (where.kind) {

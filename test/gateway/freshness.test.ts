@@ -2,7 +2,8 @@ import { inflateRawSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { verify } from '../../src/gateway/access/secret.ts'
 import { answerFreshness } from '../../src/gateway/freshness/answer-freshness.ts'
-import { aged, type Snapshot, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness/freshness.ts'
+import { aged, type ViewBasis, viewFreshness, worst } from '../../src/gateway/freshness/freshness.ts'
+import type { Snapshot } from '../../src/gateway/freshness/snapshot.ts'
 import { followSources } from '../../src/gateway/freshness/source-bounds.ts'
 
 const now = Date.parse('2026-11-21T09:30:00Z')

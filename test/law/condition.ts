@@ -3,7 +3,7 @@
  * Where a to-one join leads nowhere, what lies behind it reads as null.
  */
 import type { CellValue } from '../../src/ingest/change.ts'
-import type { Literal, Where } from '../../src/model/model.ts'
+import type { Literal, Where } from '../../src/model/condition.ts'
 import { columnOf, type Seen } from './seen.ts'
 import { compareValues, identity } from './values.ts'
 

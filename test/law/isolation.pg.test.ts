@@ -1,7 +1,8 @@
 /** A key that can't be recomputed is parked by itself: its view's other keys, other views and ingest go on, and nothing is hidden. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readSnapshot, viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
+import { viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
+import { readSnapshot } from '../../src/gateway/freshness/snapshot.ts'
 import { startMaintainer } from '../../src/ingest/maintain/maintainer.ts'
 import { connect } from '../../src/platform/postgres.ts'
 import { change, customer, openStage, type Stage } from './stage.ts'

@@ -3,7 +3,8 @@
  * Nothing here was taken from the engine's SQL, and nothing here is fast.
  */
 import type { CellValue } from '../../src/ingest/change.ts'
-import type { Column, Entity, Field, Model, View, Where } from '../../src/model/model.ts'
+import type { Where } from '../../src/model/condition.ts'
+import type { Column, Entity, Field, Model, View } from '../../src/model/model.ts'
 import { aggregate } from './aggregate.ts'
 import { bucketStart } from './bucket.ts'
 import { holds, spokenOf } from './condition.ts'

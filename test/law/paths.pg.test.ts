@@ -1,6 +1,7 @@
 /** C22 by path: what still waits of a fan-out delays answers that show the fields it touches, and no others. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readSnapshot, viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
+import { viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
+import { readSnapshot } from '../../src/gateway/freshness/snapshot.ts'
 import { customer, openStage, order, type Stage } from './stage.ts'
 
 const text = `

@@ -1,7 +1,8 @@
 /** Law 1 with views whose rows are kept for a time: at every moment they equal their query, and in the end the oracle over what is left. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readSnapshot, viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
+import { viewBasis, viewFreshness } from '../../src/gateway/freshness/freshness.ts'
+import { readSnapshot } from '../../src/gateway/freshness/snapshot.ts'
 import type { Change } from '../../src/ingest/change.ts'
 import { registerViews } from '../../src/ingest/generations.ts'
 import type { ChangedRow } from '../../src/ingest/maintain/work-generation.ts'

@@ -3,7 +3,8 @@
  * Deliberately naive (every join scans its target), so that it can be read beside the language's descriptions.
  */
 import type { CellValue } from '../../src/ingest/change.ts'
-import type { Entity, Join, Model, OrderBy, ValueType, Where } from '../../src/model/model.ts'
+import type { OrderBy, Where } from '../../src/model/condition.ts'
+import type { Entity, Join, Model, ValueType } from '../../src/model/model.ts'
 import { computeRow } from './computed-row.ts'
 import { holds } from './condition.ts'
 import { columnOf, entityOf, isTenanted, joinOf, type Row, type Seen, type SourceRows } from './seen.ts'

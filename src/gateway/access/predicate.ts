@@ -1,5 +1,7 @@
 /** The conditions that every statement carries: the reader's tenant, the row rules of its roles, and what it asks for. */
-import type { Literal, RowRule, ScalarName, ValueType, View, Where } from '../../model/model.ts'
+
+import type { Literal, Where } from '../../model/condition.ts'
+import type { RowRule, ScalarName, ValueType, View } from '../../model/model.ts'
 import { columnName, ident, valueSqlType } from '../../model/names.ts'
 import { type WhereScope, type WhereTerms, whereSql } from '../../model/sql/where.ts'
 import type { ViewTable } from '../../model/view-table.ts'

@@ -1,6 +1,7 @@
 /** respond: what an answer says of its own freshness, in `extensions.freshness` and in headers. */
-import { aged, type Basis, type FreshnessState, iso, type Partition, type ViewFreshness, worst } from './freshness.ts'
+import { aged, type Basis, type FreshnessState, iso, type ViewFreshness, worst } from './freshness.ts'
 import { positionToken } from './position-token.ts'
+import type { Partition } from './snapshot.ts'
 import type { Trouble } from './trouble.ts'
 
 export type AnswerFreshness = {

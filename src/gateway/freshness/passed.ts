@@ -1,6 +1,7 @@
 /** Whether what a token requires is applied, by one snapshot of the positions (C27). What is applied may still have to be worked into views. */
-import type { Partition } from './freshness.ts'
+
 import { isOfSource, type Required, type RequiredOffset, requiredName } from './position-token.ts'
+import type { Partition } from './snapshot.ts'
 
 type Positions = readonly Partition[]
 

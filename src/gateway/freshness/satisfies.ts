@@ -7,9 +7,10 @@
  * Rows read from Postgres have one more way: where the snapshot itself shows the positions applied and nothing pending at or below them.
  */
 import type { Asked } from './asked.ts'
-import { iso, isPendingUpTo, type Shown, type Snapshot, type ViewBasis, type ViewFreshness } from './freshness.ts'
+import { iso, isPendingUpTo, type Shown, type ViewBasis, type ViewFreshness } from './freshness.ts'
 import { hasPassed } from './passed.ts'
 import { type Required, type RequiredOffset, requiredName } from './position-token.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** `floor`: what a request needs, null where anything will do. `asOf`: of what could be answered; null: no bound is known. */
 export const satisfies = (floor: number | null, asOf: number | null): boolean =>

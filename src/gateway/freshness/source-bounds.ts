@@ -5,7 +5,8 @@
  * what was applied before T have origins before T, so none of them is left then, and all that was committed before those frontiers is in
  * the view.
  */
-import { logBound, type Snapshot, type SourceBound, type ViewBasis } from './freshness.ts'
+import { logBound, type ViewBasis } from './freshness.ts'
+import type { Snapshot, SourceBound } from './snapshot.ts'
 
 /** What a bound will be once the log's has reached `from`. */
 type Candidate = SourceBound & { readonly from: number }

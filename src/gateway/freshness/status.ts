@@ -3,14 +3,8 @@ import type { Crossing } from '../../model/sql/cross-tenant.ts'
 import type { Sql } from '../../platform/postgres.ts'
 import { present } from '../../platform/present.ts'
 import type { Run } from '../read/statements.ts'
-import {
-  type Basis,
-  type FreshnessState,
-  generationOf,
-  type Partition,
-  type ViewBasis,
-  viewFreshness,
-} from './freshness.ts'
+import { type Basis, type FreshnessState, generationOf, type ViewBasis, viewFreshness } from './freshness.ts'
+import type { Partition } from './snapshot.ts'
 import { type PartitionState, partitionState } from './source-state.ts'
 import type { Seen } from './watch.ts'
 

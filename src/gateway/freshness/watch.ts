@@ -4,10 +4,10 @@
  */
 import { log } from '../../platform/log.ts'
 import type { Sql } from '../../platform/postgres.ts'
-import { readSnapshot, type Snapshot } from './freshness.ts'
 import type { Registered } from './registered.ts'
 import type { FirstSeen } from './satisfies.ts'
 import type { Serving } from './serving.ts'
+import { readSnapshot, type Snapshot } from './snapshot.ts'
 import { followSources } from './source-bounds.ts'
 
 /** With what is answered from at that moment. */

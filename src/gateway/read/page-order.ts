@@ -5,7 +5,9 @@
  * What lies beyond a place is a list of ranges, each one stretch of such an index, in the order in which they are read: an `or` of them
  * would be a filter over all rows from the beginning on.
  */
-import type { OrderBy, View } from '../../model/model.ts'
+
+import type { OrderBy } from '../../model/condition.ts'
+import type { View } from '../../model/model.ts'
 import { columnName, ident, valueSqlType } from '../../model/names.ts'
 import type { ViewTable } from '../../model/view-table.ts'
 import type { Binder } from '../access/predicate.ts'

@@ -1,5 +1,7 @@
 /** One page of a view: keyset paging, so that rows that come and go elsewhere move no page. And how many rows there are. */
-import type { OrderBy, View, Where } from '../../model/model.ts'
+
+import type { OrderBy, Where } from '../../model/condition.ts'
+import type { View } from '../../model/model.ts'
 import { type Binder, binder, conditionSql } from '../access/predicate.ts'
 import { orderSql, type Place, rangesOf, termsOf } from './page-order.ts'
 import { type Reading, rowColumns, type Statement, visible } from './row-sql.ts'

@@ -9,7 +9,8 @@ import {
   GraphQLList,
   GraphQLNonNull,
 } from 'graphql'
-import type { CompareOp, Field, Literal, OrderBy, ValueType, View, Where } from '../../model/model.ts'
+import type { CompareOp, Literal, OrderBy, Where } from '../../model/condition.ts'
+import type { Field, ValueType, View } from '../../model/model.ts'
 import { fieldError } from '../errors.ts'
 import { scalarTypes } from './scalars.ts'
 

@@ -1,7 +1,9 @@
 /**
  * A record's row → an entity's row: which columns it carries, which it leaves out, and what each is.
  */
-import type { Column, Entity, EnumType, Literal } from '../../model/model.ts'
+
+import type { Literal } from '../../model/condition.ts'
+import type { Column, Entity, EnumType } from '../../model/model.ts'
 import type { CellValue } from '../change.ts'
 import { type ConnectSchema, type Document, isObject, type JsonObject } from './document.ts'
 import { DecodeFault } from './fault.ts'

@@ -1,5 +1,5 @@
 /** What a condition rules null out of. */
-import type { Where } from '../model.ts'
+import type { Where } from '../condition.ts'
 
 /** Paths (`join.field`, `join`) that are not null in every row for which the condition holds. */
 export const provenNonNull = (where: Where | undefined, prefix: readonly string[] = []): ReadonlySet<string> => {

@@ -1,6 +1,7 @@
 /** Aggregates: over a path's last to-many join, or over a group's members. Each is computed alone. */
 
-import type { Column, Entity, FieldValue, OrderBy, ValueType, Where } from '../model.ts'
+import type { OrderBy, Where } from '../condition.ts'
+import type { Column, Entity, FieldValue, ValueType } from '../model.ts'
 import type { Directive } from './directive.ts'
 import type { Folder } from './document.ts'
 import { nameOfType } from './literal.ts'

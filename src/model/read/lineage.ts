@@ -4,8 +4,9 @@
  * verbatim, and so has masked and tokenized forms: not what another tagged column selected or ordered.
  */
 
+import type { OrderBy, Where } from '../condition.ts'
 import type { Window } from '../event-time.ts'
-import type { Entity, Field, Lineage, LineageTag, OrderBy, Where } from '../model.ts'
+import type { Entity, Field, Lineage, LineageTag } from '../model.ts'
 import { fieldsOf } from '../reads.ts'
 import type { FieldDraft } from './declared.ts'
 import { entityRow } from './row.ts'

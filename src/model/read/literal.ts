@@ -1,6 +1,7 @@
 /** Literals in directives, typed as the field they stand for and brought to their canonical form. */
 import { type ConstValueNode, Kind, print } from 'graphql'
-import type { EnumType, Literal, ScalarName, ValueType } from '../model.ts'
+import type { Literal } from '../condition.ts'
+import type { EnumType, ScalarName, ValueType } from '../model.ts'
 import { instead, type Report } from './fault.ts'
 
 /** The literal's canonical form (see `Literal`); undefined when it does not fit its type, which is then reported. */

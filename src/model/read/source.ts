@@ -1,10 +1,10 @@
 /** Where an entity's changes come from: its own words, then its domain's, then the defaults. */
 import { type ConstValueNode, Kind } from 'graphql'
+import type { Literal } from '../condition.ts'
 import {
   type Column,
   type Format,
   isDebezium,
-  type Literal,
   type Place,
   type Source,
   type SourceEvent,

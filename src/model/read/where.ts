@@ -1,6 +1,7 @@
 /** The `Where` and `OrderBy` literals: resolved against a row and typed. */
 import { type ConstObjectFieldNode, type ConstValueNode, Kind, print } from 'graphql'
-import type { CompareOp, Entity, Operand, OrderBy, ValueType, Where } from '../model.ts'
+import type { CompareOp, Operand, OrderBy, Where } from '../condition.ts'
+import type { Entity, ValueType } from '../model.ts'
 import { itemsOf } from './directive.ts'
 import { instead, sentence } from './fault.ts'
 import { nameOfType, readLiteral } from './literal.ts'

@@ -1,4 +1,5 @@
-import type { Literal, ValueType } from '../model.ts'
+import type { Literal } from '../condition.ts'
+import type { ValueType } from '../model.ts'
 import { quote, valueSqlType } from '../names.ts'
 
 /** A canonical literal as SQL of the value's own type. */

@@ -6,7 +6,9 @@
  * them from the order, and takes any index that finds the rows for as good wherever it believes a key to have few, whatever one of
  * them has. They go the way the first field goes, so that an index serves an order and, read backwards, its opposite.
  */
-import type { Entity, OrderBy } from '../model.ts'
+
+import type { OrderBy } from '../condition.ts'
+import type { Entity } from '../model.ts'
 
 /** A field of the row itself. `nullsFirst` as the index has it; where there can be no null, as Postgres does unasked. */
 export type Term = { readonly field: string; readonly desc: boolean; readonly nullsFirst: boolean }

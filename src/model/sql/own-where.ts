@@ -1,5 +1,7 @@
 /** Conditions over a table's bare columns: what a generated column or an index can be made of. */
-import type { Entity, Where } from '../model.ts'
+
+import type { Where } from '../condition.ts'
+import type { Entity } from '../model.ts'
 import { columnName, ident } from '../names.ts'
 import { columnOf } from './row-scope.ts'
 import { type WhereScope, whereSql } from './where.ts'

@@ -6,7 +6,8 @@
  * where both sides have a tenant, equality of tenants (C9).
  */
 import { createHash } from 'node:crypto'
-import type { Column, Computed, Entity, Join, Model, OrderBy, Part, Where } from '../model.ts'
+import type { OrderBy, Where } from '../condition.ts'
+import type { Column, Computed, Entity, Join, Model, Part } from '../model.ts'
 import { columnName, entityTable, ident } from '../names.ts'
 import { directionSql, isNeverNull, type Reading, termsOf } from './order.ts'
 import type { SqlValue, WhereScope } from './where.ts'

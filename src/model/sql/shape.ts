@@ -7,7 +7,8 @@
  * not arrived) is withheld: `complete` says so, `incomplete` says that something inside was.
  */
 
-import type { Field, Part, ValueType, Where } from '../model.ts'
+import type { Where } from '../condition.ts'
+import type { Field, Part, ValueType } from '../model.ts'
 import { ident, valueSqlType } from '../names.ts'
 import { readsOf } from '../reads.ts'
 import { aggregateLaterals } from './aggregate.ts'

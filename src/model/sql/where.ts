@@ -6,7 +6,8 @@
  * to-one row that isn't there read as null.
  */
 
-import type { CompareOp, Literal, Operand, ValueType, Where } from '../model.ts'
+import type { CompareOp, Literal, Operand, Where } from '../condition.ts'
+import type { ValueType } from '../model.ts'
 import { valueSqlType } from '../names.ts'
 import { literalSql } from './literal.ts'
 

@@ -1,5 +1,7 @@
 /** What an index can't have in the order of a list: how much of what a path reaches is read beyond the rows that are shown. */
-import type { Entity, Field, FieldValue, Model, OrderBy, View, Where } from '../../model/model.ts'
+
+import type { OrderBy, Where } from '../../model/condition.ts'
+import type { Entity, Field, FieldValue, Model, View } from '../../model/model.ts'
 import { entityOf, joinOf } from '../../model/sql/row-scope.ts'
 
 type ListValue = Extract<FieldValue, { kind: 'list' | 'first' }>
