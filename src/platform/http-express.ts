@@ -20,11 +20,23 @@ type Expressed = { readonly path: string; readonly express?: Express }
 /** Longer bodies go the usual way. */
 const mostBytes = 8_192
 
-export const seconds = histogram({
+const seconds = histogram({
   name: 'forebay_http_request_seconds',
   help: 'Time to answer, by route.',
   labels: ['route', 'method', 'status'],
 })
+
+/** By route, method and status, of which there are few: finding a series by its labels costs more than counting. */
+const series = new Map<string, ReturnType<typeof seconds.labels>>()
+export const observe = (route: string, method: string, status: number, ms: number): void => {
+  const name = `${route} ${method} ${status}`
+  let one = series.get(name)
+  if (!one) {
+    one = seconds.labels(route, method, String(status))
+    series.set(name, one)
+  }
+  one.observe(ms / 1_000)
+}
 
 /** The caller's X-Request-Id where it is a plain one, else a new one. */
 export const requestIdOf = ({ headers }: IncomingMessage): string => {
@@ -38,11 +50,7 @@ export const expressWay = (
   usual: (request: IncomingMessage, response: ServerResponse, body?: Buffer) => void,
 ): ((request: IncomingMessage, response: ServerResponse) => void) => {
   const ways = new Map(
-    routes.flatMap(({ path, express }) =>
-      express === undefined
-        ? []
-        : [[path, { express, get: seconds.labels(path, 'GET', '200'), post: seconds.labels(path, 'POST', '200') }]],
-    ),
+    routes.flatMap(({ path, express }) => (express === undefined ? [] : [[path, { path, express }]])),
   )
   return (request, response) => {
     const { method, url = '' } = request
@@ -64,9 +72,7 @@ export const expressWay = (
       const id = requestIdOf(request)
       response.writeHead(200, ['X-Request-Id', id, ...headers, 'Content-Length', String(bytes.length)])
       response.end(bytes, 'latin1')
-      const took = (performance.now() - began) / 1_000
-      if (isGet) way.get.observe(took)
-      else way.post.observe(took)
+      observe(way.path, isGet ? 'GET' : 'POST', 200, performance.now() - began)
     }
     if (isGet) {
       answer(undefined)

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { parseJson, readBody } from './http-body.ts'
 import { crossOrigin, endSlowReaders, type Patience, usualPatience } from './http-connections.ts'
-import { type Express, expressWay, requestIdOf, seconds } from './http-express.ts'
+import { type Express, expressWay, observe, requestIdOf } from './http-express.ts'
 import { HttpError, problem, refuseSocket } from './http-problem.ts'
 import { log } from './log.ts'
 import { gauge } from './metrics.ts'
@@ -88,7 +88,7 @@ export const serve = async ({
       open.dec()
       // A method is the caller's free text; only those that a route answers become labels.
       const method = found.kind === 'route' ? (request.method ?? '') : 'other'
-      seconds.labels(label, method, String(response.statusCode)).observe((performance.now() - began) / 1_000)
+      observe(label, method, response.statusCode, performance.now() - began)
     })
     try {
       if (found.kind === 'route') await found.route.handle(Object.assign(context, { params: found.params }))

@@ -8,7 +8,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { ViewTable } from '../../model/view-table.ts'
-import { counter, gauge } from '../../platform/metrics.ts'
+import { gauge, tally } from '../../platform/metrics.ts'
 import type { RowKey } from '../../platform/row-cache.ts'
 import type { ChangeFeed } from '../feed/feed.ts'
 import type { Sequences } from '../feed/sequences.ts'
@@ -38,11 +38,10 @@ const entryBytes = 400
 const often = 2
 const tellMs = 5_000
 
-const reads = counter({
-  name: 'forebay_near_cache_reads_total',
-  help: 'Rows asked of this process.',
-  labels: ['result'],
-})
+const reads = tally({ name: 'forebay_near_cache_reads_total', help: 'Rows asked of this process.', label: 'result' }, [
+  'hit',
+  'miss',
+])
 const size = gauge({ name: 'forebay_near_cache_bytes', help: 'Rows kept in this process, about.' })
 const hot = gauge({
   name: 'forebay_hot_key_reads',
@@ -107,7 +106,7 @@ export const createNearCache = (feed: ChangeFeed, maxBytes: number): NearCache =
       if (popularity.count(name) === often) tables.set(scope.generation, scope.table)
       const entry = feed.covers(feeds) ? kept.get(name) : undefined
       const found = entry !== undefined && entry.until > performance.now() ? entry.row : undefined
-      reads.inc({ result: found === undefined ? 'miss' : 'hit' })
+      reads[found === undefined ? 'miss' : 'hit'].count += 1
       return found
     },
     wanted: (scope, key) => popularity.estimate(nameOf(scope, key)) >= often,

@@ -8,8 +8,8 @@ export type Headers = Readonly<Record<string, string>>
 
 const fields =
   'id email fullName tier note orderCount spent lastOrderAt recentOrders { id status total placedAt paymentStatus carrier }'
-/** JSON has no fields for PostGraphile: all of the column comes. */
-const flatFields = 'id email fullName tier note orderCount spent lastOrderAt recentOrders'
+/** JSON has no fields for PostGraphile: all of the column comes. And `id` is another thing there. */
+const flatFields = 'id: rowId email fullName tier note orderCount spent lastOrderAt recentOrders'
 
 export const post = (path: string, body: unknown, headers: Headers, expect: string): Request => {
   const text = JSON.stringify(body)
@@ -29,7 +29,7 @@ export const byKey = (ids: readonly string[], headers: Headers): readonly Reques
   return ids.map((id) => post('/graphql', { query, variables: { id } }, headers, holds(id)))
 }
 export const byKeyOfPostGraphile = (ids: readonly string[]): readonly Request[] => {
-  const query = `query($id: String!) { customerOverviewById(id: $id) { ${flatFields} } }`
+  const query = `query($id: String!) { customerOverviewByRowId(rowId: $id) { ${flatFields} } }`
   return ids.map((id) => post('/graphql', { query, variables: { id } }, {}, holds(id)))
 }
 export const byKeyOfLimit = (ids: readonly string[]): readonly Request[] =>

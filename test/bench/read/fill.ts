@@ -22,6 +22,10 @@ export const appendAll = async (sql: Sql, messages: readonly Message[]): Promise
   })
 }
 
+/** So many more; `take` would end what it takes from. */
+export const next = (more: Generator<Message>, count: number): readonly Message[] =>
+  Array.from({ length: count }, () => more.next().value as Message)
+
 export type Filled = {
   /** The view's own table. */
   readonly table: string
@@ -36,7 +40,7 @@ export const fill = async (sql: Sql, folder: string, customers: number): Promise
   await installModel(sql, model)
   await createTopics(sql, [...new Set([...model.entities.values()].map(({ source }) => source.topic))])
   const more = changes(Number.MAX_SAFE_INTEGER, customers)
-  for (let left = customers * 12; left > 0; left -= batch) await appendAll(sql, [...more.take(Math.min(left, batch))])
+  for (let left = customers * 12; left > 0; left -= batch) await appendAll(sql, next(more, Math.min(left, batch)))
   const { table } = compileView(model, model.views.get('CustomerOverview')!)
   return { table: table.table, more }
 }

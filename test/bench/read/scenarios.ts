@@ -6,7 +6,7 @@ import { memory, peakMemory } from '../process.ts'
 import type { Figure, Goal } from '../report.ts'
 import * as asking from './asking.ts'
 import type { Result } from './client.ts'
-import { appendAll } from './fill.ts'
+import { appendAll, next } from './fill.ts'
 import { type Server, startLimit, startPeer } from './servers.ts'
 import { type Asked, figuresOf, inTurns, load, type Total } from './turns.ts'
 
@@ -140,7 +140,7 @@ const writeSteadily = ({ sql, more, changes }: Bench) => {
     let written = 0
     while (!over) {
       const due = Math.floor(((performance.now() - began) * changes) / 1_000) - written
-      if (due > 0) await appendAll(sql, [...more.take(due)])
+      if (due > 0) await appendAll(sql, next(more, due))
       written += Math.max(0, due)
       await sleep(tickMs)
     }
