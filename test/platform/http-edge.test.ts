@@ -1,37 +1,10 @@
 import { connect as tcp } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { healthRoutes } from '../../src/platform/health.ts'
-import { json, type Listening, type Route, serve } from '../../src/platform/http.ts'
+import { json, type Route } from '../../src/platform/http.ts'
 import { series } from '../support/metrics.ts'
-
-const open: Listening[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()))
-})
-const start = async (routes: readonly Route[], drainMs?: number): Promise<Listening & { url: string }> => {
-  const server = await serve({ port: 0, routes, ...(drainMs === undefined ? {} : { drainMs }) })
-  open.push(server)
-  return { ...server, url: `http://127.0.0.1:${server.port}` }
-}
-const problemOf = async (response: Response) => {
-  expect(response.headers.get('content-type')).toBe('application/problem+json')
-  const body = (await response.json()) as Record<string, unknown>
-  expect(body.status).toBe(response.status)
-  expect(JSON.stringify(body)).not.toMatch(/\bat \S+:\d+|node_modules|src\//)
-  return body
-}
-const echo: Route = {
-  method: 'POST',
-  path: '/echo',
-  handle: async (context) => json(context.response, 200, await context.json()),
-}
-const hello = (path: string, method: string | readonly string[] = 'GET'): Route => ({
-  method,
-  path,
-  handle: async ({ response, params, query }) =>
-    json(response, 200, { path, params, query: Object.fromEntries(query()) }),
-})
+import { echo, hello, problemOf, serving, start } from './serving.ts'
 
 const packed: Record<string, (plain: string) => Buffer> = {
   gzip: gzipSync,
@@ -83,8 +56,7 @@ test('a caller that does not read what is out is cut off, and one that reads is 
     path: '/much',
     handle: async ({ response }) => void response.end(Buffer.alloc(32 * 1_048_576)),
   }
-  const server = await serve({ port: 0, routes: [much, ...healthRoutes({})], patience })
-  open.push(server)
+  const server = await serving({ port: 0, routes: [much, ...healthRoutes({})], patience })
   const closed = Promise.withResolvers<void>()
   const idle = tcp(server.port, '127.0.0.1', () => idle.write('GET /much HTTP/1.1\r\nHost: x\r\n\r\n'))
   idle.pause()
@@ -98,8 +70,11 @@ test('a caller that does not read what is out is cut off, and one that reads is 
 })
 
 test('pages of declared origins may ask, others and those of none may not', async () => {
-  const server = await serve({ port: 0, routes: [hello('/a', ['GET', 'POST'])], origins: ['https://console.example'] })
-  open.push(server)
+  const server = await serving({
+    port: 0,
+    routes: [hello('/a', ['GET', 'POST'])],
+    origins: ['https://console.example'],
+  })
   const ask = (method: string, origin: string, more: Record<string, string> = {}) =>
     fetch(`http://127.0.0.1:${server.port}/a`, { method, headers: { origin, ...more } })
   const own = await ask('OPTIONS', 'https://console.example', {

@@ -1,38 +1,11 @@
 import { request as httpRequest } from 'node:http'
 import { connect as tcp } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { healthRoutes } from '../../src/platform/health.ts'
-import { json, type Listening, type Route, serve } from '../../src/platform/http.ts'
+import { json, serve } from '../../src/platform/http.ts'
 import { HttpError } from '../../src/platform/http-problem.ts'
-
-const open: Listening[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()))
-})
-const start = async (routes: readonly Route[], drainMs?: number): Promise<Listening & { url: string }> => {
-  const server = await serve({ port: 0, routes, ...(drainMs === undefined ? {} : { drainMs }) })
-  open.push(server)
-  return { ...server, url: `http://127.0.0.1:${server.port}` }
-}
-const problemOf = async (response: Response) => {
-  expect(response.headers.get('content-type')).toBe('application/problem+json')
-  const body = (await response.json()) as Record<string, unknown>
-  expect(body.status).toBe(response.status)
-  expect(JSON.stringify(body)).not.toMatch(/\bat \S+:\d+|node_modules|src\//)
-  return body
-}
-const echo: Route = {
-  method: 'POST',
-  path: '/echo',
-  handle: async (context) => json(context.response, 200, await context.json()),
-}
-const hello = (path: string, method: string | readonly string[] = 'GET'): Route => ({
-  method,
-  path,
-  handle: async ({ response, params, query }) =>
-    json(response, 200, { path, params, query: Object.fromEntries(query()) }),
-})
+import { echo, hello, problemOf, start } from './serving.ts'
 
 test('routes go by exact path, by parameter and by prefix', async () => {
   const { url } = await start([hello('/a'), hello('/ingest/:topic'), hello('/authz/*', '*'), hello('/ingest/known')])
